@@ -1,0 +1,41 @@
+# Two commands do all set-up: `make demo` runs the main job, `make test` the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+export HF_HUB_OFFLINE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: env demo label test check browser lock clean
+
+env: .venv/.done
+
+.venv/.done: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON")'
+	$(PYTHON) -m venv .venv || { sh scripts/install.sh python3-venv && $(PYTHON) -m venv .venv; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: env
+	$(BIN)/testimonia demo
+
+label: env
+	$(BIN)/testimonia label
+
+browser:
+	@command -v chromium >/dev/null || sh scripts/install.sh chromium fonts-noto-core
+
+test: env browser
+	$(BIN)/pytest
+
+check: env
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache | tail -n 5
+
+# Needs uv: pins every dependency with its hashes.
+lock:
+	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-header -o requirements.lock
+
+clean:
+	rm -rf .venv build

@@ -1,0 +1,5 @@
+"""Bring the annotations back from Label Studio."""
+
+from testimonia.cli import main
+
+main("pull-annotations")

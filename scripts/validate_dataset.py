@@ -1,0 +1,5 @@
+"""Check the dataset."""
+
+from testimonia.cli import main
+
+main("validate-dataset")

@@ -1,0 +1,265 @@
+"""The command line: a command per verb. Exit code 0: fine; 1: a check found something; 2: could not run.
+
+A command parses options, makes one library call, prints, and sets the exit code. Heavy imports stay inside.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from testimonia import __version__
+from testimonia.errors import Finding, FindingsError, TestimoniaError
+
+if TYPE_CHECKING:
+    from testimonia.studio import Studio
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Annotated news data: from Label Studio to a Hugging Face dataset.",
+)
+ANNOTATE, BUILD, RELEASE = "annotate", "build", "release"
+
+CorpusOption = Annotated[Path, typer.Option("--corpus", help="Folder with seeds/, labeling/ and dataset/.")]
+RoundOption = Annotated[
+    str | None, typer.Option("--round", help="Round of labeling/rounds.toml; the last annotation round if not given.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print records for machines.")]
+
+
+def main(command: str | None = None) -> NoReturn:
+    """Runs the app; with `command`, as if the command line began with it. A user's mistake shows no traceback."""
+    try:
+        app(args=[command, *sys.argv[1:]] if command else None)
+    except FindingsError as error:
+        _print_findings(error.findings)
+        typer.echo(f"error: {error}", err=True)
+    except TestimoniaError as error:
+        typer.echo(f"error: {error}", err=True)
+    except BrokenPipeError:
+        sys.stderr.close()
+    except KeyboardInterrupt:
+        typer.echo("interrupted; run it again to go on", err=True)
+    except PermissionError as error:
+        typer.echo(f"error: {error.filename}: {error.strerror}; is it yours to write?", err=True)
+    except OSError as error:
+        typer.echo(f"error: {error.filename or ''}: {error.strerror or error}; nothing half-written is left", err=True)
+    sys.exit(2)
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    show_password: Annotated[bool, typer.Option("--show-password", help="Print the password too.")] = False,
+) -> None:
+    """Start the embedded Label Studio and keep it up until Ctrl+C."""
+    from testimonia import server
+
+    _stop_on_sigterm()
+    folder = server.home()
+    typer.echo(f"starting Label Studio (data in {folder}); the first start takes up to two minutes")
+    try:
+        with server.running(folder, port) as one:
+            secrets = server.read_secrets(folder)
+            password = secrets["password"] if show_password else f"in {folder / 'secrets.json'}"
+            typer.echo(
+                f"ready: {one.address.url}\n  log-in:   {secrets['email']}\n  password: {password}\nCtrl+C stops it"
+            )
+            one.wait()
+    except KeyboardInterrupt:
+        typer.echo("stopped")
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def label(corpus: CorpusOption = Path(), round_: RoundOption = None) -> None:
+    """Start Label Studio with the articles loaded, and keep it up for annotators until Ctrl+C."""
+    from testimonia import corpus as corpora
+    from testimonia import server, transfer
+    from testimonia.studio import Studio
+
+    _stop_on_sigterm()
+    read = corpora.read_corpus(corpus)
+    one = read.round(round_)
+    folder = server.home()
+    typer.echo(f"starting Label Studio (data in {folder}); the first start takes up to two minutes")
+    try:
+        with server.running(folder) as up:
+            studio = Studio(up.address)
+            transfer.load_seeds(read, studio, one, False, _progress("loading"))
+            project = studio.project(transfer.project_title(read, one))
+            typer.echo(
+                f"ready: {up.address.url}/projects/{project}/data\n  log-in:   {server.OWNER}\n"
+                f"  password: in {folder / 'secrets.json'}\nCtrl+C stops it; bring the work home with "
+                "`testimonia pull-annotations` in another terminal first"
+            )
+            up.wait()
+    except KeyboardInterrupt:
+        typer.echo("stopped")
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def load_seeds(
+    corpus: CorpusOption = Path(),
+    round_: RoundOption = None,
+    with_annotations: Annotated[
+        bool, typer.Option("--with-annotations", help="Also load the committed annotations of the round.")
+    ] = False,
+) -> None:
+    """Bring label config, guidelines and one task per article to Label Studio. Run it as often as you like."""
+    from testimonia import corpus as corpora
+    from testimonia import transfer
+
+    read = corpora.read_corpus(corpus)
+    one = read.round(round_)
+    loaded = transfer.load_seeds(read, _studio(), one, with_annotations, _progress("loading"))
+    typer.echo(
+        f"{transfer.project_title(read, one)}: {loaded.new} articles loaded, {loaded.present} were there, "
+        f"{loaded.annotations} annotations added"
+    )
+    if loaded.drafts_left_out:
+        typer.echo(f"{loaded.drafts_left_out} drafts stay in the exports: Label Studio cannot import them")
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def pull_annotations(corpus: CorpusOption = Path(), round_: RoundOption = None, as_json: JsonOption = False) -> None:
+    """Bring what is in Label Studio to labeling/exports/<round>/, annotators as pseudonyms."""
+    from testimonia import corpus as corpora
+    from testimonia import server, transfer
+
+    read = corpora.read_corpus(corpus)
+    one = read.round(round_)
+    pulled = transfer.pull_annotations(read, _studio(), one, server.home(), _progress("pulling"))
+    kinds = {"new": pulled.new, "changed": pulled.changed, "same": pulled.same, "gone": pulled.gone}
+    if as_json:
+        typer.echo(json.dumps(kinds))
+        return
+    for kind, doc_ids in kinds.items():
+        note = " (not in Label Studio any more; the export is kept)" if kind == "gone" and doc_ids else ""
+        typer.echo(f"{kind:8} {len(doc_ids):6}  {' '.join(doc_ids[:12])}{' ...' if len(doc_ids) > 12 else ''}{note}")
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def label_config(corpus: CorpusOption = Path()) -> None:
+    """Write labeling/label_config.xml from the scheme."""
+    from testimonia.files import write_atomic
+    from testimonia.label_config import render_label_config
+    from testimonia.scheme import read_scheme
+
+    path = corpus / "labeling" / "label_config.xml"
+    write_atomic(path, render_label_config(read_scheme(corpus / "labeling" / "scheme.toml")))
+    typer.echo(f"wrote {path}")
+
+
+@app.command(rich_help_panel=BUILD)
+def export_gold(corpus: CorpusOption = Path(), as_json: JsonOption = False) -> None:
+    """Build dataset/ from seeds/ and labeling/. With an error in the exports nothing is written."""
+    from testimonia import corpus as corpora
+    from testimonia import release
+
+    read = corpora.read_corpus(corpus)
+    made = release.export_gold(read)
+    if as_json:
+        typer.echo(json.dumps(made.manifest, ensure_ascii=False))
+        return
+    _print_findings(made.findings)
+    counts = made.manifest["counts"]
+    typer.echo(
+        f"{read.dataset}: version {read.version}, {counts['documents']} documents, "
+        f"{sum(counts['spans'].values())} spans, {sum(counts['relations'].values())} relations, "
+        f"content {made.manifest['content_sha256'][:16]}"
+    )
+
+
+@app.command(rich_help_panel=BUILD)
+def validate_dataset(
+    dataset: Annotated[
+        Path | None, typer.Argument(help="Dataset folder or Parquet file; the corpus's if not given.")
+    ] = None,
+    corpus: CorpusOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Check a dataset: schema, spans, attributes, relations, boundaries, configs, manifest and card."""
+    from testimonia import corpus as corpora
+    from testimonia import release
+    from testimonia.errors import errors_among
+
+    read = corpora.read_corpus(corpus)
+    target = dataset or read.dataset
+    findings = release.validate_dataset(target, read)
+    if dataset is None:
+        findings += release.check_label_config(read)
+    errors = errors_among(findings)
+    if as_json:
+        records = [{"id": f.id, "severity": f.severity, "place": f.place, "message": f.message} for f in findings]
+        typer.echo(json.dumps({"findings": records}, ensure_ascii=False))
+    else:
+        _print_findings(findings)
+        typer.echo(f"{target}: {len(errors)} errors, {len(findings) - len(errors)} warnings")
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=RELEASE)
+def demo(
+    corpus: CorpusOption = Path(),
+    work: Annotated[Path, typer.Option(help="Folder for the server and the copies.")] = Path("build/demo"),
+) -> None:
+    """The main job on a server of its own: load, pull, export, validate, compare with dataset/, show spans."""
+    from testimonia.demo import run_demo
+
+    _stop_on_sigterm()
+    run_demo(corpus, work, typer.echo)
+
+
+def _studio() -> Studio:
+    from testimonia import server
+    from testimonia.studio import Studio
+
+    return Studio(server.address(server.home()))
+
+
+def _print_findings(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        typer.echo(str(finding))
+
+
+def _progress(what: str) -> Callable[[int, int], None]:
+    """A bar on a terminal, plain lines elsewhere."""
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            filled = 30 * done // total if total else 30
+            typer.echo(f"\r{what} [{'#' * filled}{'.' * (30 - filled)}] {done}/{total}", err=True, nl=done == total)
+        else:
+            typer.echo(f"{what} {done}/{total}", err=True)
+
+    return show
+
+
+def _stop_on_sigterm() -> None:
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""A corpus: the folder that holds `seeds/`, `labeling/` and `dataset/`, read into values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from testimonia.document import Document
+from testimonia.errors import InputError
+from testimonia.language import Language, read_languages
+from testimonia.scheme import Scheme, read_scheme
+from testimonia.seeds import read_seeds
+from testimonia.toml import Table
+
+ROUND_KINDS = ("annotation", "adjudication")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of work in Label Studio: a project there, a folder of exports here."""
+
+    id: str
+    kind: str
+    release: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Everything that the steps of the pipeline start from. `version` is the dataset's."""
+
+    folder: Path
+    scheme: Scheme
+    languages: Mapping[str, Language]
+    documents: tuple[Document, ...]
+    version: str
+    rounds: tuple[Round, ...]
+
+    def document(self, doc_id: str) -> Document | None:
+        return next((document for document in self.documents if document.doc_id == doc_id), None)
+
+    def round(self, name: str | None) -> Round:
+        """The round of that id, or the last annotation round. Raises InputError."""
+        for candidate in reversed(self.rounds):
+            if candidate.id == name or (name is None and candidate.kind == "annotation"):
+                return candidate
+        known = ", ".join(r.id for r in self.rounds) or "none"
+        raise InputError(f"{self.folder / 'labeling/rounds.toml'}: no round {name!r}; there are: {known}")
+
+    @property
+    def exports(self) -> Path:
+        return self.folder / "labeling" / "exports"
+
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "dataset"
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """The corpus in a folder. Raises InputError for anything that is not as it must be."""
+    labeling = folder / "labeling"
+    scheme = read_scheme(labeling / "scheme.toml")
+    languages = read_languages(labeling / "languages")
+    documents = read_seeds(folder / "seeds", languages)
+    version, rounds = read_rounds(labeling / "rounds.toml")
+    return Corpus(folder, scheme, languages, tuple(documents), version, rounds)
+
+
+def read_rounds(path: Path) -> tuple[str, tuple[Round, ...]]:
+    """The version of the release, and the rounds of annotation, oldest first. Raises InputError."""
+    table = Table.read(path)
+    version = table.string("version")
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise table.error(f"version = {version!r} is not major.minor.patch")
+    rounds: list[Round] = []
+    for t in table.tables("round"):
+        one = Round(t.string("id"), t.string("kind", among=ROUND_KINDS), t.boolean("release", False))
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one.id):
+            raise t.error(f"id = {one.id!r} is not lower-case words joined by hyphens; it names a folder")
+        if one.id in {r.id for r in rounds}:
+            raise t.error("stands twice; keep one")
+        t.end()
+        rounds.append(one)
+    table.end()
+    return version, tuple(rounds)

@@ -1,0 +1,57 @@
+"""What goes wrong, and what a check finds.
+
+    TestimoniaError          message: "where: what is wrong; what to do"
+    ├── InputError           a file or value that a user gave
+    ├── StudioError          Label Studio is absent, too old, refuses, or does not answer
+    └── FindingsError        a step that must not go on with errors; carries the findings
+
+A `Finding` is what a check yields: it knows no file, its id is permanent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One result of a check: where it is, what it is, and how bad. `id` is kebab-case and never renamed."""
+
+    place: str
+    id: str
+    message: str
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.place}: {self.message} [{self.id}]"
+
+
+class TestimoniaError(Exception):
+    """Base of every error that is a user's to mend; the command line prints it and exits with 2."""
+
+    __test__ = False
+
+
+class InputError(TestimoniaError):
+    """A file or value given by the user cannot be used."""
+
+
+class StudioError(TestimoniaError):
+    """Label Studio cannot be reached, refuses, or does not hold what it should."""
+
+
+class FindingsError(TestimoniaError):
+    """Findings of severity error stand in the way; nothing was written."""
+
+    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+def errors_among(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings of severity error."""
+    return [finding for finding in findings if finding.severity == "error"]

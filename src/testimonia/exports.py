@@ -1,0 +1,43 @@
+"""The exports under `labeling/exports/<round>/`: one task per document, as Label Studio gave it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from testimonia.corpus import Corpus, Round
+from testimonia.document import Annotation
+from testimonia.errors import Finding, InputError
+from testimonia.files import read_json
+from testimonia.tasks import parse_tasks
+
+Json = dict[str, Any]
+
+
+def read_round(folder: Path) -> dict[str, Json]:
+    """The exported task of each document in a round's folder, by doc_id. Raises InputError."""
+    tasks = {}
+    for path in sorted(folder.glob("*.json")):
+        task = read_json(path)
+        data = task.get("data") if isinstance(task, dict) else None
+        if not isinstance(data, dict) or data.get("doc_id") != path.stem:
+            raise InputError(f"{path}: is not the exported task of {path.stem}; pull it again")
+        tasks[path.stem] = task
+    return tasks
+
+
+def read_annotations(corpus: Corpus) -> tuple[list[Annotation], list[Finding]]:
+    """Every annotation of the rounds that make the release, and what was found wrong in them."""
+    documents = {document.doc_id: document for document in corpus.documents}
+    annotations: list[Annotation] = []
+    findings: list[Finding] = []
+    for one in _released(corpus):
+        tasks = read_round(corpus.exports / one.id)
+        parsed, found = parse_tasks(tasks.values(), documents, corpus.scheme, one.id)
+        annotations += parsed
+        findings += [Finding(f"{one.id}/{f.place}", f.id, f.message, f.severity) for f in found]
+    return annotations, findings
+
+
+def _released(corpus: Corpus) -> list[Round]:
+    return [one for one in corpus.rounds if one.release]

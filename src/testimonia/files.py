@@ -1,0 +1,89 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from testimonia.errors import InputError
+
+
+def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
+    """Writes beside the target, syncs and renames: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = data.encode() if isinstance(data, str) else data
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
+    """Canonical enough to compare by eye and by diff: indented, in UTF-8, with a newline at the end."""
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n", mode)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in a file. Raises InputError with the line where it breaks."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: line {error.lineno}: not JSON: {error.msg}; restore the file") from None
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON: {error}; restore the file") from None
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock beside `path`, so that two processes never write it at once. Raises InputError where held."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{path}: another process is writing it; wait until it has ended") from None
+        yield
+
+
+@contextlib.contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """A new empty folder that takes the place of `path` where the block ends without an exception."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        old = path.with_name(f".{path.name}.old")
+        if old.exists() and not path.exists():
+            old.rename(path)  # a run was cut off between the two renames
+        shutil.rmtree(old, ignore_errors=True)
+        for left in path.parent.glob(f".{path.name}.new-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
+        try:
+            new.chmod(0o755)
+            yield new
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)

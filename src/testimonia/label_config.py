@@ -1,0 +1,98 @@
+"""The label config of Label Studio, made from the scheme.
+
+Each line of the text takes its own direction, so one config serves scripts of both directions. The CSS class
+names are internals of Label Studio 1.23; the browser tests hold them.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from testimonia.scheme import Attribute, Entity, Label, Scheme, column
+
+LABEL_CONTROL = "label"
+TEXT_OBJECT = "text"
+PROPOSED = "_proposed"  # suffix of the box in which an id is proposed that the registry lacks
+
+_STYLE = """
+    .news .lsf-richtext__container { font-size: 18px; line-height: 2; white-space: pre-wrap;
+      unicode-bidi: plaintext; text-align: start;
+      font-family: "Noto Sans", "Noto Naskh Arabic", "Noto Sans Arabic", "Noto Sans Hebrew", sans-serif; }
+    .news .lsf-richtext__line { display: inline-block; width: 100%; unicode-bidi: plaintext; text-align: start;
+      white-space: pre-wrap; }
+    .meta { border-bottom: 1px solid var(--color-neutral-border, #ddd); margin-bottom: 8px; padding-bottom: 4px; }
+    .meta h3, .meta h4, .meta h5 { unicode-bidi: plaintext; text-align: start; margin: 2px 0 !important; }
+    .bar { position: sticky; top: 0; z-index: 10; padding: 4px 0 6px;
+      background: var(--color-neutral-background, #fff); border-bottom: 1px solid var(--color-neutral-border, #ddd); }
+    .bar h6 { margin: 2px 0 !important; font-size: 12px; }
+    .row { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: center; }
+  """
+
+
+def render_label_config(scheme: Scheme) -> str:
+    """The XML of the label config: one Labels control, a row of attributes per label, the relations, the text."""
+    view = ET.Element("View")
+    ET.SubElement(view, "Style").text = _STYLE
+    meta = ET.SubElement(view, "View", className="meta")
+    ET.SubElement(meta, "Header", name="h_title", value="$title", size="4")
+    ET.SubElement(meta, "Header", name="h_meta", value="$meta_line", size="6")
+    bar = ET.SubElement(view, "View", className="bar")
+    labels = ET.SubElement(bar, "Labels", name=LABEL_CONTROL, toName=TEXT_OBJECT, showInline="true")
+    for label in scheme.labels:
+        ET.SubElement(labels, "Label", value=label.name, hotkey=label.hotkey, background=label.color)
+    for label in scheme.labels:
+        _attribute_row(bar, scheme, label)
+    relations = ET.SubElement(view, "Relations")
+    for relation in scheme.relations:
+        ET.SubElement(relations, "Relation", value=relation.name)
+    news = ET.SubElement(view, "View", className="news")
+    ET.SubElement(news, "Text", name=TEXT_OBJECT, value="$text", granularity="symbol")
+    ET.indent(view)
+    return ET.tostring(view, encoding="unicode") + "\n"
+
+
+def _attribute_row(bar: ET.Element, scheme: Scheme, label: Label) -> None:
+    if not label.attributes:
+        return
+    row = ET.SubElement(
+        bar,
+        "View",
+        className="row",
+        visibleWhen="region-selected",
+        whenTagName=LABEL_CONTROL,
+        whenLabelValue=label.name,
+    )
+    for attribute in label.attributes:
+        caption = f"{label.name} {attribute.name.replace('_', ' ')}" + (" *" if attribute.required else "")
+        ET.SubElement(row, "Header", size="6", value=caption)
+        _control(row, scheme, attribute, column(label.name, attribute.name))
+
+
+def _control(row: ET.Element, scheme: Scheme, attribute: Attribute, name: str) -> None:
+    common = {"name": name, "toName": TEXT_OBJECT, "perRegion": "true"}
+    if attribute.type == "choice":
+        choices = ET.SubElement(row, "Choices", common, choice="single-radio", showInline="true")
+        for index, value in enumerate(attribute.values):
+            choice = ET.SubElement(choices, "Choice", value=value)
+            if index < len(attribute.hotkeys):
+                choice.set("hotkey", attribute.hotkeys[index])
+    elif attribute.type == "number":
+        ET.SubElement(row, "Number", common)
+    elif attribute.type == "string":
+        _text_area(row, common, attribute.placeholder)
+    else:
+        taxonomy = ET.SubElement(
+            row, "Taxonomy", common, maxUsages="1", minWidth="320px", placeholder="search by id or name"
+        )
+        for entity in scheme.registries[attribute.registry].values():
+            ET.SubElement(taxonomy, "Choice", value=entity_caption(entity), alias=entity.id)
+        _text_area(row, common | {"name": name + PROPOSED}, "new id, where the list has none")
+
+
+def _text_area(row: ET.Element, common: dict[str, str], placeholder: str) -> None:
+    ET.SubElement(row, "TextArea", common, maxSubmissions="1", editable="true", rows="1", placeholder=placeholder)
+
+
+def entity_caption(entity: Entity) -> str:
+    """What an annotator reads and searches: the id and one name per language."""
+    return " · ".join([entity.id, *(next(iter(names)) for names in entity.names.values() if names)])

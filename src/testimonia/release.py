@@ -1,0 +1,214 @@
+"""A release of the dataset: built offline from `seeds/` and `labeling/`, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from testimonia import __version__, card, tables
+from testimonia.adjudication import gold_of
+from testimonia.corpus import Corpus
+from testimonia.document import Annotation, Gold
+from testimonia.errors import Finding, FindingsError, InputError, errors_among
+from testimonia.exports import read_annotations
+from testimonia.files import locked, read_json, replaced_folder, sha256_of, write_atomic, write_json
+from testimonia.label_config import render_label_config
+from testimonia.validation import (
+    check_annotations,
+    check_card,
+    check_derived,
+    check_golds,
+    check_manifest,
+    check_schema,
+    golds_of,
+)
+
+Json = dict[str, Any]
+CARD = "DATASET_CARD.md"
+MANIFEST = "manifest.json"
+SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What `export_gold` made: the manifest, and the findings of severity warning."""
+
+    manifest: Json
+    findings: tuple[Finding, ...]
+
+
+def build_gold(corpus: Corpus) -> tuple[list[Gold], list[Annotation], list[Finding]]:
+    """The gold of the release, every annotation of its rounds, and all findings on the way."""
+    annotations, findings = read_annotations(corpus)
+    golds, found = gold_of(corpus.documents, annotations, corpus.rounds)
+    findings += found
+    findings += check_golds(golds, corpus.scheme, corpus.languages)
+    return golds, annotations, findings
+
+
+def export_gold(corpus: Corpus) -> Release:
+    """Writes `dataset/` and the generated blocks of the card, whole or not at all.
+
+    Raises FindingsError where a finding is an error: then nothing is written.
+    """
+    golds, annotations, findings = build_gold(corpus)
+    errors = errors_among(findings)
+    if errors:
+        raise FindingsError(f"{corpus.dataset}: {len(errors)} errors in the exports; nothing was written", findings)
+    card_path = corpus.folder / CARD
+    try:
+        card_header, prose = card.split_header(card_path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{card_path}: cannot be read: {error}; restore the card") from None
+    body = card.render_card(prose, card.blocks(corpus.scheme, corpus.languages, golds, annotations))
+    with locked(card_path), replaced_folder(corpus.dataset) as folder:
+        manifest = _write(folder, corpus, golds, annotations)
+        sizes = {config: entry["rows"] for config, entry in manifest["configs"].items()}
+        bytes_ = {config: entry["bytes"] for config, entry in manifest["configs"].items()}
+        top = card.header(card_header, corpus.version, corpus.scheme, sizes, bytes_)
+        write_atomic(folder / "README.md", top + body)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        sums = "".join(f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+        write_atomic(folder / SUMS, sums)
+        source = card_path.read_text(encoding="utf-8")
+        write_atomic(card_path, source[: len(source) - len(prose)] + body)
+    return Release(manifest, tuple(findings))
+
+
+def _write(folder: Path, corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation]) -> Json:
+    configs: dict[str, Json] = {}
+    for config in tables.CONFIGS:
+        rows = tables.rows(config, corpus.scheme, corpus.languages, golds, annotations)
+        if not rows:
+            continue  # a split without rows breaks `load_dataset`
+        path = folder / tables.parquet_name(config)
+        path.parent.mkdir(exist_ok=True)
+        tables.write_parquet(path, rows, tables.schema(config, corpus.scheme))
+        configs[config] = {
+            "file": tables.parquet_name(config),
+            "rows": len(rows),
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+            "content_sha256": content_sha256(rows),
+        }
+    manifest = {
+        "name": corpus.scheme.name,
+        "version": corpus.version,
+        "scheme_version": corpus.scheme.version,
+        "content_sha256": content_sha256([{c: e["content_sha256"] for c, e in configs.items()}]),
+        "configs": configs,
+        "counts": {
+            "documents": len(golds),
+            "spans": dict(sorted(Counter(span.label for gold in golds for span in gold.spans).items())),
+            "relations": dict(sorted(Counter(r.label for gold in golds for r in gold.relations).items())),
+        },
+        "inputs": _inputs(corpus),
+        "tools": {"testimonia": __version__, "pyarrow": pa.__version__},
+    }
+    write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def content_sha256(rows: Sequence[Json]) -> str:
+    """Hex SHA-256 of rows as canonical JSON lines, sorted: the same whatever wrote the Parquet."""
+    lines = sorted(json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for row in rows)
+    return hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
+
+
+def _inputs(corpus: Corpus) -> dict[str, str]:
+    """Every file that the release is made from, with its SHA-256."""
+    paths = [corpus.folder / "seeds" / "sources.toml", *(corpus.folder / "seeds").glob("*.txt")]
+    labeling = corpus.folder / "labeling"
+    paths += [path for path in labeling.rglob("*") if path.is_file() and path.suffix in (".toml", ".md", ".xml")]
+    for one in corpus.rounds:
+        if one.release:
+            paths += (corpus.exports / one.id).glob("*.json")
+    return {path.relative_to(corpus.folder).as_posix(): sha256_of(path) for path in sorted(set(paths))}
+
+
+def validate_dataset(path: Path, corpus: Corpus) -> list[Finding]:
+    """Every finding on a dataset: a folder as `export_gold` writes it, or a Parquet file of the config `documents`.
+
+    Raises InputError where there is nothing to read.
+    """
+    if path.is_file():
+        table = tables.read_parquet(path)
+        findings = check_schema("documents", table.schema, corpus.scheme)
+        if errors_among(findings):
+            return findings
+        golds, found = golds_of(table.to_pylist(), corpus.scheme)
+        return findings + found + check_golds(golds, corpus.scheme, corpus.languages)
+    if not path.is_dir():
+        raise InputError(f"{path}: does not exist; give a dataset folder or a Parquet file")
+    read = {config: _read_config(path / config) for config in tables.CONFIGS if (path / config).is_dir()}
+    if "documents" not in read:
+        raise InputError(f"{path}: has no folder documents/ with Parquet files; is this a dataset of this shape?")
+    findings = [
+        finding for config, table in read.items() for finding in check_schema(config, table.schema, corpus.scheme)
+    ]
+    if errors_among(findings):
+        return findings
+    rows = {config: table.to_pylist() for config, table in read.items()}
+    golds, found = golds_of(rows["documents"], corpus.scheme)
+    findings += found
+    findings += check_golds(golds, corpus.scheme, corpus.languages)
+    if not errors_among(findings):
+        for config in set(rows) & {"spans", "relations", "tokens"}:
+            findings += check_derived(config, rows[config], golds, corpus.scheme, corpus.languages)
+    findings += check_annotations(rows.get("annotations", []), golds, corpus.scheme)
+    findings += _check_papers(path, rows, corpus)
+    return findings
+
+
+def _read_config(folder: Path) -> pa.Table:
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise InputError(f"{folder}: holds no Parquet file; remove the folder or restore its files")
+    try:
+        return pa.concat_tables([tables.read_parquet(file) for file in files])
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{folder}: its files have different schemas: {error}") from None
+
+
+def _check_papers(path: Path, rows: dict[str, list[Json]], corpus: Corpus) -> list[Finding]:
+    """The manifest, the card and the checksums beside the data."""
+    findings: list[Finding] = []
+    for name in (MANIFEST, "README.md", SUMS):
+        if not (path / name).is_file():
+            findings.append(Finding(name, "file-missing", "the file is not in the dataset folder"))
+    if findings:
+        return findings
+    manifest = read_json(path / MANIFEST)
+    if not isinstance(manifest, dict):
+        return [Finding(MANIFEST, "manifest-disagrees", "is not a JSON object")]
+    sizes = {config: len(found) for config, found in rows.items()}
+    files = {
+        config: sha256_of(path / tables.parquet_name(config))
+        for config in rows
+        if (path / tables.parquet_name(config)).is_file()
+    }
+    content = {config: content_sha256(found) for config, found in rows.items()}
+    findings += check_manifest(manifest, sizes, files, content)
+    top, _ = card.split_header((path / "README.md").read_text(encoding="utf-8"))
+    findings += check_card(top, manifest, corpus.scheme)
+    for line in (path / SUMS).read_text(encoding="utf-8").splitlines():
+        expected, _, name = line.partition("  ")
+        if not name or ".." in Path(name).parts or not (path / name).is_file() or sha256_of(path / name) != expected:
+            findings.append(Finding(f"{SUMS} {name}", "checksum", "the file is not the one that was summed"))
+    return findings
+
+
+def check_label_config(corpus: Corpus) -> list[Finding]:
+    """Whether the committed label config is the one that the scheme gives."""
+    path = corpus.folder / "labeling" / "label_config.xml"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if text != render_label_config(corpus.scheme):
+        return [Finding(path.name, "label-config-stale", "is not made from the scheme; run `testimonia label-config`")]
+    return []

@@ -1,0 +1,273 @@
+"""Label Studio over its SDK: projects, tasks, accounts, annotations. The only importer of label-studio-sdk."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
+
+from testimonia.document import Document
+from testimonia.errors import StudioError
+from testimonia.files import locked, read_json, write_json
+from testimonia.server import Address
+from testimonia.tasks import task_of
+
+Json = dict[str, Any]
+Progress = Callable[[int, int], None]
+
+BATCH = 200
+PSEUDONYM_DOMAIN = "example.org"
+_NO_RETRY: Any = {"max_retries": 0, "timeout_in_seconds": 600}
+# Keys of an exported task under which Label Studio names a user, by id or by e-mail address.
+_USER_KEYS = {"completed_by", "updated_by", "last_created_by", "user", "user_id", "created_by", "comment_authors"}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What `load` found and did: documents, and annotations added."""
+
+    new: int = 0
+    present: int = 0
+    annotations: int = 0
+    drafts_left_out: int = 0
+
+
+@dataclass(slots=True)
+class Studio:
+    """A connection to a Label Studio server."""
+
+    address: Address
+    client: LabelStudio = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.client = LabelStudio(base_url=self.address.url, api_key=self.address.token, timeout=120)
+
+    def project(self, title: str) -> int | None:
+        """The id of the only project with this title. Raises StudioError where there are two."""
+        with _told("look for the project"):
+            projects: list[Any] = list(self.client.projects.list(title=title))
+            found = [int(p.id) for p in projects if p.title == title]
+        if len(found) > 1:
+            raise StudioError(f"{self.address.url}: {len(found)} projects are called {title!r}; rename all but one")
+        return found[0] if found else None
+
+    def ensure_project(self, title: str, label_config: str, instruction: str) -> int:
+        """The project with this title, made or brought to this label config and instruction."""
+        project = self.project(title)
+        settings: Json = {
+            "label_config": label_config,
+            "expert_instruction": instruction,
+            "show_instruction": True,
+            "show_skip_button": True,
+            "enable_empty_annotation": True,
+            "maximum_annotations": 2,
+        }
+        if project is None:
+            with _told("create the project"):
+                return int(self.client.projects.create(title=title, request_options=_NO_RETRY, **settings).id or 0)
+        with _told("update the label config (Label Studio refuses one that its annotations do not fit)"):
+            self.client.projects.update(project, **settings)
+        return project
+
+    def load(
+        self,
+        project: int,
+        documents: Sequence[Document],
+        annotations: Mapping[str, Sequence[Json]],
+        users: Mapping[str, int],
+        progress: Progress,
+    ) -> Loaded:
+        """Imports the documents that are not there, with their annotations; adds annotations that are missing.
+
+        `annotations` are entries of exported tasks by doc_id, their `completed_by` a key of `users`. A document is
+        there if its id is, with the same text; another text under the id raises StudioError before anything is
+        written. Run again after an interruption, the result is the same.
+        """
+        present = self._present(project, documents)
+        new = [document for document in documents if document.doc_id not in present]
+        added = 0
+        for first in range(0, len(new), BATCH):
+            progress(first, len(new))
+            batch: list[Any] = []
+            for document in new[first : first + BATCH]:
+                entries = [_entry(entry, users) for entry in annotations.get(document.doc_id, ())]
+                batch.append({"data": task_of(document), "annotations": entries})
+                added += len(entries)
+            with _told("import tasks"):
+                self.client.projects.import_tasks(project, request=batch, request_options=_NO_RETRY)
+        progress(len(new), len(new))
+        for doc_id, task in present.items():
+            added += self._complete(task, [_entry(entry, users) for entry in annotations.get(doc_id, ())])
+        return Loaded(new=len(new), present=len(present), annotations=added)
+
+    def _present(self, project: int, documents: Sequence[Document]) -> dict[str, int]:
+        """Task id by doc_id of the documents that are in the project. Raises StudioError where a text differs."""
+        wanted = {document.doc_id: document for document in documents}
+        present: dict[str, int] = {}
+        for task in self._tasks(project):
+            data = task.data if isinstance(task.data, dict) else {}
+            doc_id = str(data.get("doc_id"))
+            if doc_id in present:
+                raise StudioError(
+                    f"{doc_id}: tasks {present[doc_id]} and {task.id} both hold it; delete the one without annotations"
+                )
+            if doc_id in wanted:
+                digest = hashlib.sha256(str(data.get("text")).encode("utf-8", "surrogatepass")).hexdigest()
+                if digest != wanted[doc_id].text_sha256:
+                    raise StudioError(
+                        f"{doc_id}: task {task.id} holds another text; give the changed article a new id, "
+                        "the annotated text is not overwritten"
+                    )
+                present[doc_id] = int(task.id)
+        return present
+
+    def _tasks(self, project: int) -> Iterator[Any]:
+        with _told("list the tasks"):
+            yield from self.client.tasks.list(project=project, include="id,data", page_size=500)
+
+    def _complete(self, task: int, entries: Sequence[Json]) -> int:
+        if not entries:
+            return 0
+        with _told("read the annotations of a task"):
+            there = [(a.completed_by, a.was_cancelled, a.result) for a in self.client.annotations.list(task)]
+        added = 0
+        for entry in entries:
+            if (entry["completed_by"], entry["was_cancelled"], entry["result"]) not in there:
+                with _told("create an annotation"):
+                    self.client.annotations.create(task, request_options=_NO_RETRY, **entry)
+                added += 1
+        return added
+
+    def export(self, project: int, progress: Progress) -> Iterator[Json]:
+        """Every task of a project as Label Studio's JSON export gives it, drafts and skipped ones included."""
+        ids = sorted(int(task.id) for task in self._tasks(project))
+        for first in range(0, len(ids), BATCH):
+            progress(first, len(ids))
+            with _told("export tasks"):
+                chunks = self.client.projects.exports.download_sync(
+                    project,
+                    export_type="JSON",
+                    download_all_tasks=True,
+                    ids=[str(task) for task in ids[first : first + BATCH]],
+                    request_options={"timeout_in_seconds": 600},
+                )
+                tasks = json.loads(b"".join(chunks))
+            yield from tasks
+        progress(len(ids), len(ids))
+
+    def label_config(self, project: int) -> str:
+        with _told("read the label config"):
+            return str(self.client.projects.get(project).label_config)
+
+    def users(self) -> dict[int, str]:
+        """E-mail address by user id."""
+        with _told("list the users"):
+            return {int(user.id or 0): str(user.email) for user in self.client.users.list()}
+
+    def ensure_users(self, pseudonyms: Sequence[str]) -> dict[str, int]:
+        """User id by pseudonym; accounts `<pseudonym>@example.org` are made where there are none."""
+        wanted = {f"{pseudonym}@{PSEUDONYM_DOMAIN}": pseudonym for pseudonym in pseudonyms}
+        there = set(self.users().values())
+        for email in sorted(set(wanted) - there):
+            self.sign_up(email)
+        return {wanted[email]: user for user, email in self.users().items() if email in wanted}
+
+    def sign_up(self, email: str, password: str = "") -> str:
+        """Signs an account up by the organisation's invitation; returns its password (generated if not given)."""
+        password = password or secrets.token_urlsafe(16)
+        with (
+            _told("sign up an annotator"),
+            httpx.Client(base_url=self.address.url, follow_redirects=True, timeout=60) as http,
+        ):
+            token = http.get("/api/invite", headers={"Authorization": f"Token {self.address.token}"})
+            token.raise_for_status()
+            invitation = {"token": token.json()["token"]}
+            form = http.get("/user/signup/", params=invitation)
+            form.raise_for_status()
+            values = {"email": email, "password": password, "csrfmiddlewaretoken": http.cookies.get("csrftoken", "")}
+            http.post("/user/signup/", params=invitation, data=values, headers={"Referer": str(form.url)})
+        if email not in self.users().values():
+            raise StudioError(f"{self.address.url}: Label Studio did not accept the account {email}; see its log")
+        return password
+
+
+def _entry(entry: Json, users: Mapping[str, int]) -> Json:
+    """An exported annotation as it is imported. `ground_truth` is always said: Label Studio's default is true."""
+    return {
+        "result": entry["result"],
+        "completed_by": users[entry["completed_by"]],
+        "was_cancelled": bool(entry.get("was_cancelled")),
+        "ground_truth": False,
+        "lead_time": entry.get("lead_time"),
+    }
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turns what the SDK and the network raise into a StudioError that says what was tried."""
+    try:
+        yield
+    except ApiError as error:
+        body = (
+            json.dumps(error.body, ensure_ascii=False, default=str) if not isinstance(error.body, str) else error.body
+        )
+        hint = "is the token right?" if error.status_code in (401, 403) else "see the server's log"
+        raise StudioError(f"Label Studio: cannot {what}: HTTP {error.status_code}: {body[:300]}; {hint}") from None
+    except httpx.HTTPError as error:
+        message = f"{type(error).__name__} {error}".strip()
+        raise StudioError(f"Label Studio: cannot {what}: {message}; is the server up? then run this again") from None
+
+
+class Pseudonyms:
+    """Who is who: e-mail address to pseudonym, in a file of mode 600 with the secrets, never in git.
+
+    `<name>@example.org` is `<name>`: such accounts are made from pseudonyms. Anybody else gets a random one, once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, str] = read_json(path) if path.is_file() else {}
+
+    def of(self, email: str) -> str:
+        email = email.lower()
+        name, _, domain = email.rpartition("@")
+        if domain == PSEUDONYM_DOMAIN and re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+            return name
+        if email not in self._known:
+            with locked(self._path):
+                self._known = (read_json(self._path) if self._path.is_file() else {}) | self._known
+                self._known.setdefault(email, f"annotator-{secrets.token_hex(3)}")
+                write_json(self._path, self._known, mode=0o600)
+        return self._known[email]
+
+
+def pseudonymised(task: Json, users: Mapping[int, str], pseudonyms: Pseudonyms) -> Json:
+    """An exported task with every user named by pseudonym; the article's own `data` is untouched."""
+    names = {user: pseudonyms.of(email) for user, email in users.items()}
+    by_email = {email: names[user] for user, email in users.items()}
+
+    def replace(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            if key in _USER_KEYS and "email" in value:
+                return pseudonyms.of(str(value["email"]))
+            return {name: replace(inner, name) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [replace(inner, key) for inner in value]
+        if key in _USER_KEYS and isinstance(value, int) and not isinstance(value, bool):
+            return names.get(value, f"user-{value}")
+        if isinstance(value, str):
+            for email, name in by_email.items():
+                value = value.replace(email, name)
+        return value
+
+    return {key: value if key == "data" else replace(value, key) for key, value in task.items()}

@@ -1,0 +1,275 @@
+"""Arrow schemas of the dataset's configs, and Parquet in and out.
+
+Storage follows what `datasets` 2.14 to 5.2 all read: `string` and `list` only, class labels as int64, and the
+features in the legacy spelling under the key `huggingface` of the Parquet schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from testimonia.document import Annotation, Gold, Relation, Span, relation_id, span_id
+from testimonia.errors import InputError
+from testimonia.language import Language
+from testimonia.scheme import Scheme, column
+
+Json = dict[str, Any]
+# A feature: a dtype name, ("class", names), ("list", feature), or a mapping of names to features (a struct).
+Feature = str | tuple[Literal["class"], list[str]] | tuple[Literal["list"], Any] | dict[str, Any]
+
+CONFIGS = ("documents", "spans", "relations", "tokens", "annotations")
+SPLIT = "test"
+
+
+def features(config: str, scheme: Scheme) -> dict[str, Feature]:
+    """The features of a config, in column order. Offsets are code points of the document's text."""
+    span_label: Feature = ("class", scheme.label_names)
+    relation_label: Feature = ("class", scheme.relation_names)
+    attributes: dict[str, Feature] = {
+        name: "float64" if attribute.type == "number" else "string" for name, (_, attribute) in scheme.columns.items()
+    }
+    span: dict[str, Feature] = {"id": "string", "start": "int64", "end": "int64", "text": "string"}
+    relation: dict[str, Feature] = {"head": "string", "tail": "string"}
+    zone: dict[str, Feature] = {"start": "int64", "end": "int64", "kind": "string"}
+    nested: dict[str, Feature] = {
+        "spans": ("list", span | {"label": span_label} | attributes),
+        "relations": ("list", {"id": "string", "label": relation_label} | relation),
+    }
+    row: dict[str, Feature] = {"doc_id": "string", "language": "string", "fold": "int64"}
+    if config == "documents":
+        document: dict[str, Feature] = {"title": "string", "text": "string", "text_sha256": "string"}
+        rest: dict[str, Feature] = {"translation": "string", "zones": ("list", zone), "fold": "int64"}
+        return {"doc_id": "string", "language": "string"} | document | rest | nested
+    if config == "spans":
+        return row | span | {"label": "string"} | attributes
+    if config == "relations":
+        texts: dict[str, Feature] = {"head_text": "string", "tail_text": "string"}
+        return row | {"id": "string", "label": "string"} | relation | texts
+    if config == "tokens":
+        integers: Feature = ("list", "int64")
+        tokens: dict[str, Feature] = {"sentence": "int64", "tokens": ("list", "string")}
+        tags: dict[str, Feature] = {
+            tag_column(name): ("list", ("class", tag_names(name))) for name in scheme.label_names
+        }
+        return row | tokens | {"starts": integers, "ends": integers} | tags
+    if config == "annotations":
+        who: dict[str, Feature] = {"round": "string", "annotator": "string", "state": "string"}
+        return {"doc_id": "string", "language": "string"} | who | nested
+    raise ValueError(config)
+
+
+def tag_column(label: str) -> str:
+    """`ACTOR` -> `actor_tags`."""
+    return f"{label.lower()}_tags"
+
+
+def tag_names(label: str) -> list[str]:
+    """The IOB2 tags of one label, in class order."""
+    return ["O", f"B-{label}", f"I-{label}"]
+
+
+def arrow_type(feature: Feature) -> pa.DataType:
+    if isinstance(feature, str):
+        return {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}[feature]
+    if isinstance(feature, dict):
+        return pa.struct([(name, arrow_type(inner)) for name, inner in feature.items()])
+    return pa.int64() if feature[0] == "class" else pa.list_(arrow_type(feature[1]))
+
+
+def legacy(feature: Feature) -> Any:
+    """A feature in the spelling that every release of `datasets` reads from a Parquet schema."""
+    if isinstance(feature, str):
+        return {"dtype": feature, "_type": "Value"}
+    if isinstance(feature, dict):
+        return {name: legacy(inner) for name, inner in feature.items()}
+    if feature[0] == "class":
+        return {"names": feature[1], "_type": "ClassLabel"}
+    if isinstance(feature[1], dict):
+        return [legacy(feature[1])]
+    return {"feature": legacy(feature[1]), "_type": "Sequence"}
+
+
+def yaml_feature(feature: Feature) -> Json:
+    """A feature in the spelling of the `dataset_info` block of a card, without its name."""
+    if isinstance(feature, str):
+        return {"dtype": feature}
+    if isinstance(feature, dict):
+        return {"struct": yaml_features(feature)}
+    if feature[0] == "class":
+        return {"dtype": {"class_label": {"names": {str(i): name for i, name in enumerate(feature[1])}}}}
+    if isinstance(feature[1], dict):
+        return {"list": yaml_features(feature[1])}
+    return {"sequence": yaml_feature(feature[1])["dtype"]}
+
+
+def yaml_features(struct: Mapping[str, Feature]) -> list[Json]:
+    return [{"name": name} | yaml_feature(feature) for name, feature in struct.items()]
+
+
+def schema(config: str, scheme: Scheme) -> pa.Schema:
+    """The Arrow schema of a config, with the features for `datasets` in its metadata."""
+    columns = features(config, scheme)
+    info = json.dumps({"info": {"features": legacy(columns)}})
+    return pa.schema([(name, arrow_type(f)) for name, f in columns.items()], metadata={"huggingface": info})
+
+
+def rows(
+    config: str,
+    scheme: Scheme,
+    languages: Mapping[str, Language],
+    golds: Sequence[Gold],
+    annotations: Iterable[Annotation] = (),
+) -> list[Json]:
+    """The rows of a config, sorted; `annotations` is used by the config of that name only."""
+    if config == "documents":
+        return [_document_row(gold, scheme) for gold in golds]
+    if config == "spans":
+        return [
+            _row(gold) | _span_row(gold, span, scheme) | {"label": span.label}
+            for gold in golds
+            for span in sorted(gold.spans)
+        ]
+    if config == "relations":
+        return [_row(gold) | _relation_row(gold, relation) for gold in golds for relation in sorted(gold.relations)]
+    if config == "tokens":
+        return [row for gold in golds for row in _token_rows(gold, scheme, languages[gold.document.language])]
+    by_id = {gold.document.doc_id: gold for gold in golds}
+    return [
+        _annotation_row(by_id[annotation.doc_id], annotation, scheme)
+        for annotation in sorted(annotations, key=lambda a: (a.doc_id, a.round, a.annotator, a.state))
+        if annotation.doc_id in by_id
+    ]
+
+
+def _row(gold: Gold) -> Json:
+    document = gold.document
+    return {"doc_id": document.doc_id, "language": document.language, "fold": document.fold}
+
+
+def _document_row(gold: Gold, scheme: Scheme) -> Json:
+    document = gold.document
+    return {
+        "doc_id": document.doc_id,
+        "language": document.language,
+        "title": document.title,
+        "text": document.text,
+        "text_sha256": document.text_sha256,
+        "translation": document.translation,
+        "zones": [{"start": zone.start, "end": zone.end, "kind": zone.kind} for zone in document.zones],
+        "fold": document.fold,
+    } | _nested(gold, gold.spans, gold.relations, scheme)
+
+
+def _nested(gold: Gold, spans: Iterable[Span], relations: Iterable[Relation], scheme: Scheme) -> Json:
+    doc_id = gold.document.doc_id
+    return {
+        "spans": [
+            _span_row(gold, span, scheme) | {"label": scheme.label_names.index(span.label)} for span in sorted(spans)
+        ],
+        "relations": [
+            {
+                "id": relation_id(doc_id, relation),
+                "label": scheme.relation_names.index(relation.label),
+                "head": span_id(doc_id, relation.head),
+                "tail": span_id(doc_id, relation.tail),
+            }
+            for relation in sorted(relations)
+        ],
+    }
+
+
+def _span_row(gold: Gold, span: Span, scheme: Scheme) -> Json:
+    values = {column(span.label, name): value for name, value in span.attributes}
+    return {
+        "id": span_id(gold.document.doc_id, span),
+        "start": span.start,
+        "end": span.end,
+        "text": gold.document.text[span.start : span.end],
+    } | {name: values.get(name) for name in scheme.columns}
+
+
+def _relation_row(gold: Gold, relation: Relation) -> Json:
+    doc_id, text = gold.document.doc_id, gold.document.text
+    return {
+        "id": relation_id(doc_id, relation),
+        "label": relation.label,
+        "head": span_id(doc_id, relation.head),
+        "tail": span_id(doc_id, relation.tail),
+        "head_text": text[relation.head.start : relation.head.end],
+        "tail_text": text[relation.tail.start : relation.tail.end],
+    }
+
+
+def _annotation_row(gold: Gold, annotation: Annotation, scheme: Scheme) -> Json:
+    return {
+        "doc_id": annotation.doc_id,
+        "language": gold.document.language,
+        "round": annotation.round,
+        "annotator": annotation.annotator,
+        "state": annotation.state,
+    } | _nested(gold, annotation.spans, annotation.relations, scheme)
+
+
+def _token_rows(gold: Gold, scheme: Scheme, language: Language) -> list[Json]:
+    text = gold.document.text
+    result = []
+    for index, (start, end) in enumerate(language.sentences(text)):
+        tokens = language.tokens(text, start, end)
+        row = _row(gold) | {
+            "sentence": index,
+            "tokens": [text[left:right] for left, right in tokens],
+            "starts": [left for left, _ in tokens],
+            "ends": [right for _, right in tokens],
+        }
+        for label in scheme.label_names:
+            row[tag_column(label)] = iob2(tokens, [span for span in gold.spans if span.label == label])
+        result.append(row)
+    return result
+
+
+def iob2(tokens: Sequence[tuple[int, int]], spans: Iterable[Span]) -> list[int]:
+    """IOB2 class numbers (0 O, 1 B, 2 I) of the spans that begin and end on edges of these tokens.
+
+    Of spans that overlap, the first by start, then the longest, is kept.
+    """
+    tags = [0] * len(tokens)
+    first = {start: index for index, (start, _) in enumerate(tokens)}
+    last = {end: index for index, (_, end) in enumerate(tokens)}
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+        left, right = first.get(span.start), last.get(span.end)
+        if left is not None and right is not None and not any(tags[left : right + 1]):
+            tags[left : right + 1] = [1] + [2] * (right - left)
+    return tags
+
+
+def parquet_name(config: str) -> str:
+    return f"{config}/{SPLIT}-00000-of-00001.parquet"
+
+
+def write_parquet(path: Path, table_rows: Sequence[Json], table_schema: pa.Schema) -> None:
+    """Rows as one Parquet file; the same rows and pyarrow give the same bytes."""
+    pq.write_table(
+        pa.Table.from_pylist(list(table_rows), schema=table_schema),
+        path,
+        version="2.6",
+        compression="zstd",
+        compression_level=9,
+        data_page_version="1.0",
+        row_group_size=1000,
+        use_dictionary=True,
+        write_statistics=True,
+    )
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """A Parquet file. Raises InputError where it cannot be read."""
+    try:
+        return pq.ParquetFile(path).read()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None

@@ -1,0 +1,378 @@
+"""Label Studio tasks: a document as a task, and an exported task as annotations. No network.
+
+An export says a span as `value.start`, `value.end` and a copy of its text. The offsets are the truth; the copy
+proves their unit (code points, or UTF-16 code units as older servers wrote) and that the text is the same.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeGuard, TypeVar
+
+from testimonia.document import Annotation, Document, Relation, Span, State, Value, attributes_of
+from testimonia.errors import Finding
+from testimonia.label_config import PROPOSED, TEXT_OBJECT
+from testimonia.scheme import Attribute, Label, Scheme, column
+
+Json = dict[str, Any]
+_T = TypeVar("_T", Span, Relation)
+Unit = Literal["code points", "UTF-16"]
+
+
+def task_of(document: Document) -> Json:
+    """The `data` of a task: every `$variable` of the label config, the id, and the hash of the text."""
+    origin = "" if document.translation == "unknown" else f" · {document.translation} translation"
+    boilerplate = [zone for zone in document.zones if zone.kind == "boilerplate"]
+    skip = " · ".join(repr(document.text[zone.start : zone.end]) for zone in boilerplate)
+    return {
+        "doc_id": document.doc_id,
+        "language": document.language,
+        "title": document.title or document.doc_id,
+        "meta_line": f"{document.doc_id} · {document.language}{origin}" + (f" · not annotated: {skip}" if skip else ""),
+        "text": document.text,
+        "text_sha256": document.text_sha256,
+    }
+
+
+@dataclass(slots=True)
+class _Region:
+    """The results of one region id, gathered before they are read."""
+
+    labels: list[Json] = field(default_factory=list)
+    attributes: list[Json] = field(default_factory=list)
+
+
+def parse_tasks(
+    tasks: Iterable[Json], documents: Mapping[str, Document], scheme: Scheme, round_id: str = ""
+) -> tuple[list[Annotation], list[Finding]]:
+    """Every annotation in exported tasks: submitted, skipped and draft; and what was found wrong on the way.
+
+    `documents` by doc_id; a task's text must be its document's. A region that cannot be read is left out with a
+    finding of severity error. Predictions are not annotations.
+    """
+    findings: list[Finding] = []
+    known: list[tuple[Document, Json]] = []
+    seen: Counter[str] = Counter()
+    for task in tasks:
+        document = _document_of(task, documents, findings)
+        if document is not None:
+            seen[document.doc_id] += 1
+            if seen[document.doc_id] == 2:
+                findings.append(
+                    Finding(document.doc_id, "task-duplicate", "two tasks hold this document; keep one in Label Studio")
+                )
+            known.append((document, task))
+    unit = _unit(known, findings)
+    annotations = []
+    for document, task in known:
+        for entry, state in _entries(task, document.doc_id, findings):
+            reader = _Reader(document, _annotator(entry), scheme, unit, state)
+            annotations.append(reader.read(entry, state, round_id))
+            findings += reader.findings
+    return annotations, findings
+
+
+def _document_of(task: Json, documents: Mapping[str, Document], findings: list[Finding]) -> Document | None:
+    data = task.get("data") if isinstance(task, dict) else None
+    data = data if isinstance(data, dict) else {}
+    doc_id = data.get("doc_id")
+    if not isinstance(doc_id, str) or doc_id not in documents:
+        message = f"doc_id {doc_id!r} is no document of the corpus; add it to sources.toml or remove the task"
+        findings.append(
+            Finding(f"task {task.get('id') if isinstance(task, dict) else task!r}", "task-unknown", message)
+        )
+        return None
+    text = data.get("text")
+    if not isinstance(text, str):
+        findings.append(Finding(doc_id, "task-text-missing", f"the task's text is {type(text).__name__}, not a string"))
+        return None
+    if text != documents[doc_id].text:
+        findings.append(
+            Finding(doc_id, "task-text-changed", "the task's text is not the seed's; its offsets mean nothing here")
+        )
+        return None
+    return documents[doc_id]
+
+
+def _entries(task: Json, doc_id: str, findings: list[Finding]) -> Iterator[tuple[Json, State]]:
+    for entry in task.get("annotations") or []:
+        if isinstance(entry, dict) and isinstance(entry.get("result"), list):
+            yield entry, "skipped" if entry.get("was_cancelled") else "submitted"
+        else:
+            findings.append(Finding(doc_id, "annotation-unreadable", "an annotation has no list of results"))
+    for entry in task.get("drafts") or []:
+        if isinstance(entry, dict) and isinstance(entry.get("result"), list):
+            yield entry, "draft"
+
+
+def _annotator(entry: Json) -> str:
+    for key in ("completed_by", "user"):
+        value = entry.get(key)
+        if isinstance(value, dict):
+            value = value.get("id")
+        if value is not None:
+            return str(value)
+    return "unknown"
+
+
+def utf16_to_code_points(text: str) -> Callable[[int], int | None]:
+    """A function from a UTF-16 offset to the code-point offset, None inside a pair or past the end."""
+    units = [0]
+    for character in text:
+        units.append(units[-1] + (2 if ord(character) > 0xFFFF else 1))
+
+    def convert(offset: int) -> int | None:
+        index = bisect_left(units, offset)
+        return index if index < len(units) and units[index] == offset else None
+
+    return convert
+
+
+def same_text(actual: str, quoted: str) -> Literal["equal", "stale", "different"]:
+    """Whether a region's copy of its text fits the slice.
+
+    Label Studio writes a newline as backslash-n: that is equal. Stale: the copy lost white space, or is a piece
+    of the slice that ends on word boundaries. Anything else is different.
+    """
+    if quoted == actual or quoted.replace("\\n", "\n") == actual.replace("\\n", "\n"):
+        return "equal"
+    folded = "".join(actual.split())
+    if folded == "".join(quoted.replace("\\n", "\n").split()):
+        return "stale"
+    piece = quoted.strip()
+    index = actual.find(piece) if piece else -1
+    if index >= 0:
+        before, after = actual[:index][-1:], actual[index + len(piece) :][:1]
+        if not before.isalnum() and not after.isalnum():
+            return "stale"
+    return "different"
+
+
+def _unit(tasks: Sequence[tuple[Document, Json]], findings: list[Finding]) -> Unit:
+    """The unit under which more regions fit their text; only texts beyond the BMP can tell the two apart."""
+    fits: Counter[Unit] = Counter()
+    for document, task in tasks:
+        if all(ord(character) <= 0xFFFF for character in document.text):
+            continue
+        convert = utf16_to_code_points(document.text)
+        for entry in task.get("annotations") or []:
+            for result in entry.get("result") or [] if isinstance(entry, dict) else []:
+                value = result.get("value") if isinstance(result, dict) else None
+                value = value if isinstance(value, dict) else {}
+                start, end, quoted = value.get("start"), value.get("end"), value.get("text")
+                if "labels" not in value or not isinstance(quoted, str) or not (_is_int(start) and _is_int(end)):
+                    continue
+                fits["code points"] += same_text(document.text[start:end], quoted) == "equal"
+                left, right = convert(start), convert(end)
+                if left is not None and right is not None:
+                    fits["UTF-16"] += same_text(document.text[left:right], quoted) == "equal"
+    if fits["UTF-16"] > fits["code points"]:
+        message = f"offsets are UTF-16 code units ({fits['UTF-16']} regions fit, {fits['code points']} as code points)"
+        findings.append(Finding("export", "unit-utf16", f"{message}; they were converted", "warning"))
+        return "UTF-16"
+    return "code points"
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+class _Reader:
+    """Reads the results of one annotation; keeps the findings."""
+
+    def __init__(self, document: Document, annotator: str, scheme: Scheme, unit: Unit, state: State) -> None:
+        self.document = document
+        self.annotator = annotator
+        self.scheme = scheme
+        self.findings: list[Finding] = []
+        self._severity: Literal["error", "warning"] = "error" if state == "submitted" else "warning"
+        self._convert = utf16_to_code_points(document.text) if unit == "UTF-16" else None
+
+    def read(self, entry: Json, state: State, round_id: str) -> Annotation:
+        regions: dict[str, _Region] = {}
+        arrows: list[Json] = []
+        results: list[Json] = []
+        for result in entry["result"]:
+            if isinstance(result, dict) and result not in results:
+                results.append(result)
+            else:
+                self._warn("result-duplicate", "a result stands twice or is no object; one was kept")
+        for result in results:
+            if result.get("type") == "relation":
+                arrows.append(result)
+            elif not isinstance(result.get("id"), str):
+                self._error("region-without-id", f"a result of type {result.get('type')!r} has no id")
+            elif result.get("type") == "labels":
+                regions.setdefault(result["id"], _Region()).labels.append(result)
+            else:
+                regions.setdefault(result["id"], _Region()).attributes.append(result)
+        spans: dict[str, Span] = {}
+        for region_id, region in regions.items():
+            span = self._span(region_id, region)
+            if span is not None:
+                spans[region_id] = span
+        relations = [r for arrow in arrows for r in self._relations(arrow, spans, regions)]
+        return Annotation(
+            doc_id=self.document.doc_id,
+            annotator=self.annotator,
+            state=state,
+            spans=tuple(sorted(self._unique(spans.values()))),
+            relations=tuple(sorted(self._once(relations))),
+            round=round_id,
+        )
+
+    def _span(self, region_id: str, region: _Region) -> Span | None:
+        if not region.labels:
+            names = ", ".join(str(result.get("from_name")) for result in region.attributes)
+            self._error("attribute-without-region", f"{names} belong to region {region_id}, which has no label")
+            return None
+        value = region.labels[0].get("value")
+        value = value if isinstance(value, dict) else {}
+        labels = [label for result in region.labels for label in (result.get("value") or {}).get("labels") or []]
+        if len(labels) != 1 or len(region.labels) != 1:
+            self._error("region-label-count", f"region {region_id} has {len(labels)} labels; it must have one")
+            return None
+        label = self.scheme.label(labels[0]) if isinstance(labels[0], str) else None
+        if label is None:
+            self._error("label-unknown", f"region {region_id} is {labels[0]!r}, which is no label of the scheme")
+            return None
+        if region.labels[0].get("to_name", TEXT_OBJECT) != TEXT_OBJECT:
+            self._error("region-elsewhere", f"region {region_id} lies on {region.labels[0].get('to_name')!r}")
+            return None
+        bounds = self._bounds(region_id, value)
+        if bounds is None:
+            return None
+        return Span(*bounds, label.name, attributes_of(self._attributes(label, region, bounds)))
+
+    def _bounds(self, region_id: str, value: Json) -> tuple[int, int] | None:
+        start, end = value.get("start"), value.get("end")
+        if not _is_int(start) or not _is_int(end):
+            self._error("offset-type", f"region {region_id}: start {start!r}, end {end!r} are not whole numbers")
+            return None
+        if self._convert is not None:
+            left, right = self._convert(start), self._convert(end)
+            if left is None or right is None:
+                self._error("offset-outside", f"region {region_id}: [{start}, {end}) is no UTF-16 range of the text")
+                return None
+            start, end = left, right
+        if not 0 <= start < end <= len(self.document.text):
+            self._error("offset-outside", f"region {region_id}: [{start}, {end}) is empty or leaves the text")
+            return None
+        actual, quoted = self.document.text[start:end], value.get("text")
+        if quoted is None:
+            self._warn("text-missing", f"region {region_id} [{start}, {end}) has no copy of its text to check against")
+        elif isinstance(quoted, str):
+            fit = same_text(actual, quoted)
+            if fit == "different":
+                self._error(
+                    "text-differs", f"region {region_id} [{start}, {end}) is {actual!r}, the export says {quoted!r}"
+                )
+                return None
+            if fit == "stale":
+                self._warn(
+                    "text-stale", f"[{start}, {end}) is {actual!r}, the export's copy is {quoted!r}; offsets count"
+                )
+        else:
+            self._warn("text-list", f"region {region_id} [{start}, {end}) has {quoted!r} for its text; offsets count")
+        return start, end
+
+    def _attributes(self, label: Label, region: _Region, bounds: tuple[int, int]) -> dict[str, Value | None]:
+        columns = self.scheme.columns
+        own = {column(label.name, attribute.name): attribute for attribute in label.attributes}
+        place = f"[{bounds[0]}, {bounds[1]}) {label.name}"
+        values: dict[str, Value | None] = {}
+        for result in region.attributes:
+            name = str(result.get("from_name"))
+            target = name.removesuffix(PROPOSED)
+            if target in own:
+                attribute = own[target]
+                value = self._value(place, attribute, result)
+                if value is None:
+                    continue
+                if attribute.name in values and values[attribute.name] != value:
+                    self._error(
+                        "attribute-twice", f"{place}: {target} is both {values[attribute.name]!r} and {value!r}"
+                    )
+                else:
+                    values[attribute.name] = value
+            elif target in columns:
+                self._warn("attribute-of-other-label", f"{place}: {name} is left from another label; left out")
+            else:
+                self._error("attribute-unknown", f"{place}: {name!r} is no attribute of the scheme")
+        return values
+
+    def _value(self, place: str, attribute: Attribute, result: Json) -> Value | None:
+        value = result.get("value")
+        value = value if isinstance(value, dict) else {}
+        if result.get("type") == "number":
+            number = value.get("number")
+            if not isinstance(number, (int, float)) or isinstance(number, bool) or not math.isfinite(number):
+                self._error("attribute-value", f"{place}: {attribute.name} = {number!r} is no number")
+                return None
+            return float(number)
+        key = {"choices": "choices", "taxonomy": "taxonomy", "textarea": "text"}.get(str(result.get("type")), "")
+        items = value.get(key)
+        items = [items] if isinstance(items, str) else items
+        if not isinstance(items, list) or len(items) != 1:
+            self._error("attribute-count", f"{place}: {attribute.name} = {items!r}; one value is wanted")
+            return None
+        item = items[0][-1] if isinstance(items[0], list) and items[0] else items[0]
+        if not isinstance(item, str) or not item:
+            self._error("attribute-value", f"{place}: {attribute.name} = {item!r} is no text")
+            return None
+        return item
+
+    def _relations(self, arrow: Json, spans: Mapping[str, Span], regions: Mapping[str, _Region]) -> Iterator[Relation]:
+        ends = arrow.get("from_id"), arrow.get("to_id")
+        labels = arrow.get("labels") or []
+        missing = [end for end in ends if end not in regions]
+        if missing:
+            self._error("relation-end-missing", f"a relation {labels} joins region {missing[0]}, which does not exist")
+            return
+        if not labels:
+            self._error("relation-without-label", f"a relation from {ends[0]} to {ends[1]} has no label; choose one")
+            return
+        if arrow.get("direction", "right") not in ("left", "right"):
+            self._error("relation-direction", f"relation {labels[0]} points both ways; give it one direction")
+            return
+        if any(end not in spans for end in ends):
+            return  # the region was refused by name already
+        head, tail = spans[str(ends[0])], spans[str(ends[1])]
+        if arrow.get("direction") == "left":
+            head, tail = tail, head
+        for label in labels:
+            if self.scheme.relation(label) is None:
+                self._error("relation-unknown", f"{label!r} is no relation of the scheme")
+            else:
+                yield Relation(label, head, tail)
+
+    def _unique(self, spans: Iterable[Span]) -> list[Span]:
+        unique = list(self._once(spans))
+        for (start, end, label), count in Counter((s.start, s.end, s.label) for s in unique).items():
+            if count > 1:
+                self._error("span-conflict", f"[{start}, {end}) {label} stands {count} times with different attributes")
+        return unique
+
+    def _once(self, values: Iterable[_T]) -> Iterator[_T]:
+        seen: set[_T] = set()
+        for value in values:
+            if value in seen:
+                kind = type(value).__name__.lower()
+                self._warn(f"{kind}-duplicate", f"{kind} {value.label} stands twice; one was kept")
+            else:
+                seen.add(value)
+                yield value
+
+    def _error(self, id: str, message: str) -> None:
+        self.findings.append(Finding(self._place, id, message, self._severity))
+
+    def _warn(self, id: str, message: str) -> None:
+        self.findings.append(Finding(self._place, id, message, "warning"))
+
+    @property
+    def _place(self) -> str:
+        return f"{self.document.doc_id} ({self.annotator})"

@@ -1,0 +1,213 @@
+"""Checks of a dataset: each config against its schema, the spans against text, scheme and language, the configs
+against each other, the manifest and the card. Nothing here knows where the values came from."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from testimonia import tables
+from testimonia.checks import check_gold
+from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of, relation_id, span_id
+from testimonia.errors import Finding
+from testimonia.language import Language
+from testimonia.scheme import Scheme, column
+
+Json = dict[str, Any]
+
+
+def check_schema(config: str, actual: pa.Schema, scheme: Scheme) -> list[Finding]:
+    """Whether a Parquet schema is that of the config: columns, types, order, and the features for `datasets`."""
+    expected = tables.schema(config, scheme)
+    findings = []
+    for name in [name for name in expected.names if name not in actual.names]:
+        findings.append(Finding(f"{config}.{name}", "column-missing", "the column is not there"))
+    for name in [name for name in actual.names if name not in expected.names]:
+        findings.append(Finding(f"{config}.{name}", "column-unknown", "the scheme has no such column"))
+    if findings:
+        return findings
+    for field in expected:
+        if actual.field(field.name).type != field.type:
+            message = f"is {actual.field(field.name).type}, should be {field.type}"
+            findings.append(Finding(f"{config}.{field.name}", "column-type", message))
+    if actual.names != expected.names:
+        findings.append(Finding(config, "column-order", f"columns are {actual.names}, should be {expected.names}"))
+    metadata = actual.metadata or {}
+    if metadata.get(b"huggingface") != (expected.metadata or {})[b"huggingface"]:
+        message = "the `huggingface` key of the Parquet schema does not hold the features of the config"
+        findings.append(Finding(config, "schema-features", message))
+    return findings
+
+
+def golds_of(rows: list[Json], scheme: Scheme) -> tuple[list[Gold], list[Finding]]:
+    """The documents, spans and relations in rows of the config `documents`, and what cannot be read as such."""
+    findings: list[Finding] = []
+    golds = []
+    for row in rows:
+        null = [name for name in ("doc_id", "language", "text", "spans", "relations", "zones") if row[name] is None]
+        if null:
+            findings.append(Finding(str(row["doc_id"]), "null", f"{', '.join(null)} is null"))
+            continue
+        document = Document(
+            doc_id=row["doc_id"],
+            language=row["language"],
+            text=row["text"],
+            title=row["title"] or "",
+            translation=row["translation"] or "unknown",
+            fold=row["fold"] or 0,
+            zones=tuple(Zone(zone["start"], zone["end"], zone["kind"]) for zone in row["zones"]),
+        )
+        if row["text_sha256"] != document.text_sha256:
+            findings.append(Finding(document.doc_id, "text-hash", "text_sha256 is not the hash of the text"))
+        spans, found = _spans(document, row["spans"], scheme)
+        findings += found
+        relations, found = _read_relations(document, row["relations"], spans, scheme)
+        findings += found
+        golds.append(Gold(document, tuple(spans.values()), tuple(relations)))
+    for doc_id, count in Counter(gold.document.doc_id for gold in golds).items():
+        if count > 1:
+            findings.append(Finding(doc_id, "document-duplicate", f"the id stands {count} times; ids are unique"))
+    return golds, findings
+
+
+def _spans(document: Document, rows: list[Json], scheme: Scheme) -> tuple[dict[str, Span], list[Finding]]:
+    findings: list[Finding] = []
+    spans: dict[str, Span] = {}
+    for row in rows:
+        place = str(row["id"])
+        if row["start"] is None or row["end"] is None or row["label"] not in range(len(scheme.labels)):
+            findings.append(
+                Finding(f"{document.doc_id}: {place}", "span-unreadable", "start, end or label is no number")
+            )
+            continue
+        label = scheme.labels[row["label"]]
+        own = {column(label.name, attribute.name): attribute.name for attribute in label.attributes}
+        for name in scheme.columns:
+            if row[name] is not None and name not in own:
+                findings.append(Finding(place, "attribute-of-other-label", f"{name} is set on a {label.name}"))
+        values = {attribute: row[name] for name, attribute in own.items()}
+        span = Span(row["start"], row["end"], label.name, attributes_of(values))
+        if row["text"] != document.text[max(span.start, 0) : max(span.end, 0)]:
+            message = (
+                f"text is {row['text']!r}, the document has {document.text[max(span.start, 0) : max(span.end, 0)]!r}"
+            )
+            findings.append(Finding(place, "span-text", message))
+        if place != span_id(document.doc_id, span):
+            findings.append(Finding(place, "span-id", f"the id should be {span_id(document.doc_id, span)}"))
+        if place in spans:
+            findings.append(Finding(place, "span-duplicate", "the id stands twice in the document"))
+        spans[place] = span
+    return spans, findings
+
+
+def _read_relations(
+    document: Document, rows: list[Json], spans: Mapping[str, Span], scheme: Scheme
+) -> tuple[list[Relation], list[Finding]]:
+    findings, relations = [], []
+    for row in rows:
+        missing = [end for end in (row["head"], row["tail"]) if end not in spans]
+        if missing or row["label"] not in range(len(scheme.relations)):
+            message = (
+                f"joins {missing[0]!r}, which is no span" if missing else f"label {row['label']!r} is out of range"
+            )
+            findings.append(Finding(f"{document.doc_id}: {row['id']}", "relation-end", message))
+            continue
+        relation = Relation(scheme.relation_names[row["label"]], spans[row["head"]], spans[row["tail"]])
+        if row["id"] != relation_id(document.doc_id, relation):
+            expected = relation_id(document.doc_id, relation)
+            findings.append(Finding(str(row["id"]), "relation-id", f"the id should be {expected}"))
+        relations.append(relation)
+    return relations, findings
+
+
+def check_golds(golds: list[Gold], scheme: Scheme, languages: Mapping[str, Language]) -> list[Finding]:
+    """The checks of every document's spans and relations."""
+    findings = []
+    for gold in golds:
+        language = languages.get(gold.document.language)
+        if language is None:
+            message = f"language {gold.document.language!r} has no file under labeling/languages/"
+            findings.append(Finding(gold.document.doc_id, "language-unknown", message))
+            language = Language(gold.document.language)
+        findings += check_gold(gold, scheme, language)
+    return findings
+
+
+def check_derived(
+    config: str, rows: list[Json], golds: list[Gold], scheme: Scheme, languages: Mapping[str, Language]
+) -> list[Finding]:
+    """Whether the rows of a derived config are those that the documents give."""
+    if any(gold.document.language not in languages for gold in golds):
+        return []
+    expected = tables.rows(config, scheme, languages, golds)
+    if len(rows) != len(expected):
+        message = f"has {len(rows)} rows, the documents give {len(expected)}"
+        return [Finding(config, "config-disagrees", message)]
+    for index, (actual, wanted) in enumerate(zip(rows, expected, strict=True)):
+        if actual != wanted:
+            names = ", ".join(name for name in wanted if actual.get(name) != wanted[name])
+            message = f"{names} differ from what the documents give"
+            return [Finding(f"{config} row {index} ({wanted['doc_id']})", "config-disagrees", message)]
+    return []
+
+
+def check_annotations(rows: list[Json], golds: list[Gold], scheme: Scheme) -> list[Finding]:
+    """Whether the spans of the config `annotations` fit the texts of the documents."""
+    documents = {gold.document.doc_id: gold.document for gold in golds}
+    findings: list[Finding] = []
+    for row in rows:
+        if row["doc_id"] not in documents:
+            findings.append(Finding(f"annotations {row['doc_id']}", "config-disagrees", "no such document"))
+            continue
+        if row["state"] not in ("submitted", "skipped", "draft"):
+            findings.append(Finding(f"annotations {row['doc_id']}", "state-unknown", f"state is {row['state']!r}"))
+        spans, found = _spans(documents[row["doc_id"]], row["spans"], scheme)
+        findings += found
+        findings += _read_relations(documents[row["doc_id"]], row["relations"], spans, scheme)[1]
+    return findings
+
+
+def check_manifest(
+    manifest: Json, sizes: Mapping[str, int], hashes: Mapping[str, str], content: Mapping[str, str]
+) -> list[Finding]:
+    """Whether the manifest says of each config what is there: rows, SHA-256 of the file, content hash."""
+    findings = []
+    configs = manifest.get("configs")
+    configs = configs if isinstance(configs, dict) else {}
+    for config in sorted(set(configs) | set(sizes)):
+        said = configs.get(config)
+        if not isinstance(said, dict) or config not in sizes:
+            where = "the manifest" if config in sizes else "the folder"
+            findings.append(Finding(f"manifest {config}", "manifest-disagrees", f"{where} does not have the config"))
+            continue
+        actual = {"rows": sizes[config], "sha256": hashes[config], "content_sha256": content[config]}
+        for key, value in actual.items():
+            if said.get(key) != value:
+                findings.append(
+                    Finding(f"manifest {config}", "manifest-disagrees", f"{key} is {said.get(key)}, found {value}")
+                )
+    return findings
+
+
+def check_card(header: Json, manifest: Json, scheme: Scheme) -> list[Finding]:
+    """Whether the YAML header of the card agrees with manifest and scheme."""
+    findings = []
+    if str(header.get("version")) != str(manifest.get("version")):
+        message = f"version is {header.get('version')}, the manifest says {manifest.get('version')}"
+        findings.append(Finding("card", "card-disagrees", message))
+    infos = {info.get("config_name"): info for info in header.get("dataset_info") or [] if isinstance(info, dict)}
+    configs = manifest.get("configs")
+    for config, said in configs.items() if isinstance(configs, dict) else ():
+        info = infos.get(config) or {}
+        sizes = [split.get("num_examples") for split in info.get("splits") or []]
+        if sizes != [said["rows"]]:
+            message = f"num_examples is {sizes}, the manifest says [{said['rows']}]"
+            findings.append(Finding(f"card {config}", "card-disagrees", message))
+        expected = tables.yaml_features(tables.features(config, scheme))
+        if json.dumps(info.get("features")) != json.dumps(expected):
+            findings.append(Finding(f"card {config}", "card-disagrees", "features are not those of the scheme"))
+    return findings
