@@ -100,8 +100,7 @@ def label(corpus: CorpusOption = Path(), round_: RoundOption = None) -> None:
     folder = server.home()
     typer.echo(f"starting Label Studio (data in {folder}); the first start takes up to two minutes")
     try:
-        with server.running(folder) as up:
-            studio = Studio(up.address)
+        with server.running(folder) as up, Studio(up.address) as studio:
             transfer.load_seeds(read, studio, one, False, _progress("loading"))
             project = studio.project(transfer.project_title(read, one))
             typer.echo(
@@ -128,7 +127,8 @@ def load_seeds(
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
-    loaded = transfer.load_seeds(read, _studio(), one, with_annotations, _progress("loading"))
+    with _studio() as studio:
+        loaded = transfer.load_seeds(read, studio, one, with_annotations, _progress("loading"))
     typer.echo(
         f"{transfer.project_title(read, one)}: {loaded.new} articles loaded, {loaded.present} were there, "
         f"{loaded.annotations} annotations added"
@@ -145,7 +145,8 @@ def pull_annotations(corpus: CorpusOption = Path(), round_: RoundOption = None, 
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
-    pulled = transfer.pull_annotations(read, _studio(), one, server.home(), _progress("pulling"))
+    with _studio() as studio:
+        pulled = transfer.pull_annotations(read, studio, one, server.home(), _progress("pulling"))
     kinds = {"new": pulled.new, "changed": pulled.changed, "same": pulled.same, "gone": pulled.gone}
     if as_json:
         typer.echo(json.dumps(kinds))

@@ -32,8 +32,7 @@ def run_demo(folder: Path, work: Path, say: Say) -> None:
     shutil.copy2(folder / CARD, work / CARD)
     corpus = read_corpus(work)
     say("starting a Label Studio of its own (the first start takes up to two minutes)")
-    with server.running(work / "home") as one:
-        studio = Studio(one.address)
+    with server.running(work / "home") as one, Studio(one.address) as studio:
         for released in corpus.rounds:
             if not released.release:
                 continue
@@ -84,7 +83,8 @@ def _show(corpus: Corpus, say: Say) -> None:
             own = {name: span[name] for name in corpus.scheme.columns if span[name] is not None}
             offsets = f"{span['start']}-{span['end']}"
             attributes = " ".join(f"{name.partition('_')[2]}={value}" for name, value in own.items())
-            say(f"{row['doc_id']:>4} {names[span['label']]:9} {offsets:>10}  {span['text']} · {attributes}")
+            text = f"\u2068{span['text']}\u2069"  # keeps a right-to-left text from reordering the line
+            say(f"{row['doc_id']:>4} {names[span['label']]:9} {offsets:>10}  {text} · {attributes}")
 
 
 def _quiet(done: int, total: int) -> None:

@@ -95,4 +95,4 @@ def _text_area(row: ET.Element, common: dict[str, str], placeholder: str) -> Non
 
 def entity_caption(entity: Entity) -> str:
     """What an annotator reads and searches: the id and one name per language."""
-    return " · ".join([entity.id, *(next(iter(names)) for names in entity.names.values() if names)])
+    return " · ".join(dict.fromkeys([entity.id, *(next(iter(names)) for names in entity.names.values() if names)]))

@@ -8,7 +8,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +42,19 @@ class Loaded:
     drafts_left_out: int = 0
 
 
-@dataclass(slots=True)
 class Studio:
-    """A connection to a Label Studio server."""
+    """A connection to a Label Studio server; a context manager that closes it."""
 
-    address: Address
-    client: LabelStudio = field(init=False, repr=False)
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._http = httpx.Client(timeout=120, follow_redirects=True)
+        self.client = LabelStudio(base_url=address.url, api_key=address.token, httpx_client=self._http)
 
-    def __post_init__(self) -> None:
-        self.client = LabelStudio(base_url=self.address.url, api_key=self.address.token, timeout=120)
+    def __enter__(self) -> Studio:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._http.close()
 
     def project(self, title: str) -> int | None:
         """The id of the only project with this title. Raises StudioError where there are two."""
@@ -172,7 +176,7 @@ class Studio:
     def users(self) -> dict[int, str]:
         """E-mail address by user id."""
         with _told("list the users"):
-            return {int(user.id or 0): str(user.email) for user in self.client.users.list()}
+            return {int(user.id or 0): str(user.email).lower() for user in self.client.users.list()}
 
     def ensure_users(self, pseudonyms: Sequence[str]) -> dict[str, int]:
         """User id by pseudonym; accounts `<pseudonym>@example.org` are made where there are none."""
@@ -184,7 +188,7 @@ class Studio:
 
     def sign_up(self, email: str, password: str = "") -> str:
         """Signs an account up by the organisation's invitation; returns its password (generated if not given)."""
-        password = password or secrets.token_urlsafe(16)
+        email, password = email.lower(), password or secrets.token_urlsafe(16)
         with (
             _told("sign up an annotator"),
             httpx.Client(base_url=self.address.url, follow_redirects=True, timeout=60) as http,

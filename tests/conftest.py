@@ -1,0 +1,54 @@
+"""The corpus as it is committed, copies of it to spoil, and one real Label Studio for the session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testimonia import server
+from testimonia.corpus import Corpus, read_corpus
+from testimonia.studio import Studio
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(__file__).parent / "data"
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    return read_corpus(ROOT)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the corpus that a test may spoil."""
+    return copy_corpus(tmp_path / "corpus")
+
+
+def copy_corpus(target: Path) -> Path:
+    for name in ("seeds", "labeling", "dataset"):
+        shutil.copytree(ROOT / name, target / name)
+    shutil.copy2(ROOT / "DATASET_CARD.md", target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the session's server."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def running(home: Path) -> Iterator[server.Server]:
+    with server.running(home) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def studio(running: server.Server) -> Iterator[Studio]:
+    with Studio(running.address) as one:
+        yield one

@@ -1,0 +1,126 @@
+"""One small invalid file per check: `data/invalid/<id>.json`. The check fires there, and not on the release."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from testimonia import demo, release, tables
+from testimonia.adjudication import gold_of
+from testimonia.checks import check_gold
+from testimonia.corpus import Corpus, Round, read_corpus
+from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of
+from testimonia.errors import Finding
+from testimonia.tasks import parse_tasks
+from tests.conftest import DATA, ROOT, copy_corpus
+
+Json = dict[str, Any]
+INVALID = sorted((DATA / "invalid").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
+def test_each_check_fires_on_its_file(path: Path, corpus: Corpus, tmp_path: Path) -> None:
+    case = json.loads(path.read_text())
+    if case["kind"] == "gold":
+        findings = check_gold(gold_in(case), corpus.scheme, corpus.languages[case["language"]])
+    elif case["kind"] == "export":
+        findings = findings_on_export(case, corpus)
+    else:
+        findings = findings_on_dataset(case, copy_corpus(tmp_path / "corpus"))
+    assert (path.stem, case["severity"]) in {(f.id, f.severity) for f in findings}, findings
+    assert all(f.place and f.message for f in findings)
+
+
+def test_every_check_has_a_file() -> None:
+    ids = {"relation-duplicate", "span-duplicate"}  # made of the kind and -duplicate
+    for name in ("tasks", "checks", "validation", "release", "adjudication", "demo"):
+        for node in ast.walk(ast.parse((ROOT / "src" / "testimonia" / f"{name}.py").read_text())):
+            candidate: ast.expr | None = None
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+                candidate = node.args[1]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                candidate = node.args[0] if node.func.attr in ("_error", "_warn") else None
+            elif isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and len(node.value.elts) == 3:
+                candidate = node.value.elts[0]
+            if isinstance(candidate, ast.Constant) and isinstance(candidate.value, str):
+                ids.add(candidate.value)
+    assert ids == {path.stem for path in INVALID}
+
+
+def test_the_release_has_no_errors(corpus: Corpus) -> None:
+    findings = release.validate_dataset(corpus.dataset, corpus) + release.check_label_config(corpus)
+    assert [str(f) for f in findings if f.severity == "error"] == []
+    # Every warning was looked at: one quoted evaluative phrase whose Arabic proclitics are counted as tokens.
+    assert [(f.id, f.place.split()[0]) for f in findings] == [("too-long", "ar-2:407-443:STANCE")]
+
+
+def span_in(text: str, values: list[Any]) -> Span:
+    *where, label, attributes = values
+    start = text.index(where[0]) if len(where) == 1 else where[0]
+    end = start + len(where[0]) if len(where) == 1 else where[1]
+    return Span(start, end, label, attributes_of(attributes))
+
+
+def gold_in(case: Json) -> Gold:
+    text = case["text"]
+    spans = [span_in(text, values) for values in case["spans"]]
+    ends = [[spans[e] if isinstance(e, int) else span_in(text, e) for e in r[1:]] for r in case["relations"]]
+    relations = [Relation(r[0], *pair) for r, pair in zip(case["relations"], ends, strict=True)]
+    zones = tuple(Zone(*zone) for zone in case["zones"])
+    return Gold(Document("d-1", case["language"], text, zones=zones), tuple(spans), tuple(relations))
+
+
+def findings_on_export(case: Json, corpus: Corpus) -> list[Finding]:
+    document = Document("d-1", "fr", case["text"])
+    annotations, findings = parse_tasks(case["tasks"], {"d-1": document}, corpus.scheme, "first")
+    return findings + gold_of([document], annotations, [Round("first", "annotation", True)])[1]
+
+
+def findings_on_dataset(case: Json, folder: Path) -> list[Finding]:
+    corpus = read_corpus(folder)
+    if "delete" in case:
+        (corpus.dataset / case["delete"]).unlink()
+    if "replace" in case:
+        name, old, new = case["replace"]
+        path = next(p for p in (folder / name, corpus.dataset / name) if p.is_file() and p.name != "DATASET_CARD.md")
+        path = corpus.dataset / name if name == "README.md" else path
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+    if "rebuild" in case:
+        committed = json.loads((corpus.dataset / release.MANIFEST).read_text())
+        config, digest = case["rebuild"]
+        other = json.loads(json.dumps(committed))
+        other["content_sha256"] = other["configs"][config]["content_sha256"] = digest
+        return demo._differences(committed, other)
+    if "config" in case:
+        path = corpus.dataset / tables.parquet_name(case["config"])
+        pq.write_table(edited(pq.ParquetFile(path).read(), case), path)
+    return release.validate_dataset(corpus.dataset, corpus) + release.check_label_config(corpus)
+
+
+def edited(table: pa.Table, case: Json) -> pa.Table:
+    if "drop" in case:
+        return table.drop_columns([case["drop"]])
+    if "add" in case:
+        return table.append_column(case["add"], pa.array([None] * len(table), pa.string()))
+    if "cast" in case:
+        name, dtype = case["cast"]
+        return table.set_column(table.column_names.index(name), name, table[name].cast(dtype))
+    if "reverse" in case:
+        return table.select(table.column_names[::-1])
+    if "metadata" in case:
+        return table.replace_schema_metadata(case["metadata"])
+    rows = table.to_pylist()
+    *keys, last = case["set"][0]
+    place: Any = rows
+    for key in keys:
+        place = place[key]
+    place[last] = rows[0] if case["set"] == [[1], 0] else case["set"][1]
+    return pa.Table.from_pylist(rows, schema=table.schema)

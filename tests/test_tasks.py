@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+
+from testimonia.document import Document, Relation, Span
+from testimonia.scheme import Scheme, read_scheme
+from testimonia.tasks import parse_tasks, same_text, utf16_to_code_points
+from tests.conftest import DATA, ROOT
+from tests.strategies import texts, texts_with_spans
+
+SCHEME: Scheme = read_scheme(ROOT / "labeling" / "scheme.toml")
+Json = dict[str, Any]
+
+
+def task_with(text: str, spans: list[Span], convert: Any = lambda offset: offset) -> Json:
+    results = [
+        {
+            "id": f"r{index}",
+            "from_name": "label",
+            "to_name": "text",
+            "type": "labels",
+            "value": {
+                "start": convert(span.start),
+                "end": convert(span.end),
+                "text": text[span.start : span.end].replace("\n", "\\n"),
+                "labels": [span.label],
+            },
+        }
+        for index, span in enumerate(spans)
+    ]
+    entry = {"completed_by": "reader", "was_cancelled": False, "result": results}
+    return {"id": 1, "data": {"doc_id": "d-1", "text": text}, "annotations": [entry]}
+
+
+@given(case=texts_with_spans())
+def test_spans_come_back_in_either_unit(case: tuple[str, list[Span]]) -> None:
+    text, spans = case
+    document = Document("d-1", "fr", text)
+    [annotation], findings = parse_tasks([task_with(text, spans)], {"d-1": document}, SCHEME)
+    assert list(annotation.spans) == sorted(spans)
+    assert findings == []
+
+    def utf16(offset: int) -> int:
+        return len(text[:offset].encode("utf-16-le")) // 2
+
+    converted = task_with(text, spans, utf16)
+    [annotation], findings = parse_tasks([converted], {"d-1": document}, SCHEME)
+    for finding in findings:
+        assert finding.id in ("unit-utf16", "text-differs", "offset-outside", "text-stale")
+    if [f.id for f in findings] == ["unit-utf16"]:
+        assert list(annotation.spans) == sorted(spans)
+
+
+@given(text=texts)
+def test_utf16_offsets(text: str) -> None:
+    convert = utf16_to_code_points(text)
+    assert [convert(len(text[:i].encode("utf-16-le")) // 2) for i in range(len(text) + 1)] == list(range(len(text) + 1))
+    assert convert(10**6) is None
+
+
+def test_what_counts_as_the_same_text() -> None:
+    assert same_text("a\nb", "a\\nb") == "equal"
+    assert same_text("la Russie", "Russie") == "stale"
+    assert same_text("Russie ", "Russie") == "stale"
+    assert same_text("Russies", "Russie") == "different"
+    assert same_text("Russie", "Prusse") == "different"
+
+
+def older_scheme() -> Scheme:
+    return read_scheme(DATA / "exports" / "older_scheme.toml")
+
+
+def test_exports_of_a_real_server() -> None:
+    sources = json.loads((DATA / "exports" / "adv_source_texts.json").read_text())
+    documents = {doc_id: Document(doc_id, "fr", text) for doc_id, text in sources["texts"].items()}
+    export = json.loads((DATA / "exports" / "adv_export_json.json").read_text())
+    annotations, findings = parse_tasks(export, documents, older_scheme())
+    assert len(annotations) == len(export) == 14
+    # One region came from a prediction at UTF-16 offsets; a copy of its text tells.
+    # That scheme's controls for quantities had names that the rule for names does not give; one relation has no label.
+    errors = Counter((f.place, f.id) for f in findings if f.severity == "error")
+    assert errors.pop(("emoji (1)", "text-differs")) == 1
+    assert {check for _, check in errors} == {"attribute-unknown", "relation-without-label"}
+    assert sum(errors.values()) == 5
+    regions = sum(r["type"] == "labels" for task in export for a in task["annotations"] for r in a["result"])
+    assert sum(len(a.spans) for a in annotations) == regions - 1
+    by_id = {a.doc_id: a for a in annotations}
+    kim = next(span for span in by_id["004"].spans if span.start == 0)
+    assert dict(kim.attributes) == {"type": "organization", "entity": "Q56226"}
+    assert any("\n" in documents["003"].text[s.start : s.end] for s in by_id["003"].spans)
+    listed = json.loads((DATA / "exports" / "adv_tasks_list_fields_all.json").read_text())["tasks"]
+    again, _ = parse_tasks(listed, documents, older_scheme())
+    assert {a.doc_id: a.spans for a in again} == {a.doc_id: a.spans for a in annotations}
+
+
+def test_states_and_relations() -> None:
+    text = "La Russie a dit non."
+    task = task_with(text, [Span(3, 9, "ACTOR"), Span(16, 19, "STANCE")])
+    arrow = {"type": "relation", "from_id": "r0", "to_id": "r1", "direction": "left", "labels": ["holder"]}
+    task["annotations"][0]["result"].append(arrow)
+    task["annotations"].append({"completed_by": {"id": 7}, "was_cancelled": True, "result": []})
+    task["drafts"] = [{"user": "other", "result": task["annotations"][0]["result"][:1]}]
+    annotations, findings = parse_tasks([task], {"d-1": Document("d-1", "fr", text)}, SCHEME, "first")
+    assert findings == []
+    assert [(a.annotator, a.state, len(a.spans), a.round) for a in annotations] == [
+        ("reader", "submitted", 2, "first"),
+        ("7", "skipped", 0, "first"),
+        ("other", "draft", 1, "first"),
+    ]
+    assert annotations[0].relations == (Relation("holder", Span(16, 19, "STANCE"), Span(3, 9, "ACTOR")),)
