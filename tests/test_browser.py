@@ -155,7 +155,12 @@ def test_what_is_dragged_is_what_is_pulled(
     assert [f for f in findings if f.severity == "error"] == []
     kinds = {"q": "person", "w": "state"}
     a, q = document.text.index(actor), document.text.index(quantity)
-    values = {"kind": "personnel", "bound": "exact", "value_min": number, "value_max": number}
+    values: dict[str, str | float | None] = {
+        "kind": "personnel",
+        "bound": "exact",
+        "value_min": number,
+        "value_max": number,
+    }
     assert set(annotation.spans) == {
         Span(a, a + len(actor), "ACTOR", attributes_of({"kind": kinds[kind], "entity": entity})),
         Span(q, q + len(quantity), "QUANTITY", attributes_of(values)),
