@@ -190,8 +190,9 @@ def export_gold(corpus: CorpusOption = Path(), as_json: JsonOption = False) -> N
 
 @app.command(rich_help_panel=BUILD)
 def validate_dataset(
-    dataset: Annotated[
-        Path | None, typer.Argument(help="Dataset folder or Parquet file; the corpus's if not given.")
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="A dataset folder, or Parquet files of its documents; the corpus's own if not given."),
     ] = None,
     corpus: CorpusOption = Path(),
     as_json: JsonOption = False,
@@ -202,9 +203,12 @@ def validate_dataset(
     from testimonia.errors import errors_among
 
     read = corpora.read_corpus(corpus)
-    target = dataset or read.dataset
-    findings = release.validate_dataset(target, read)
-    if dataset is None:
+    targets = paths or [read.dataset]
+    if targets[0].is_file():
+        findings = release.validate_files(targets, read)
+    else:
+        findings = [finding for target in targets for finding in release.validate_dataset(target, read)]
+    if not paths:
         findings += release.check_label_config(read)
     errors = errors_among(findings)
     if as_json:
@@ -212,7 +216,7 @@ def validate_dataset(
         typer.echo(json.dumps({"findings": records}, ensure_ascii=False))
     else:
         _print_findings(findings)
-        typer.echo(f"{target}: {len(errors)} errors, {len(findings) - len(errors)} warnings")
+        typer.echo(f"{' '.join(map(str, targets))}: {len(errors)} errors, {len(findings) - len(errors)} warnings")
     if errors:
         raise typer.Exit(1)
 

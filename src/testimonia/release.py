@@ -133,20 +133,24 @@ def _inputs(corpus: Corpus) -> dict[str, str]:
     return {path.relative_to(corpus.folder).as_posix(): sha256_of(path) for path in sorted(set(paths))}
 
 
-def validate_dataset(path: Path, corpus: Corpus) -> list[Finding]:
-    """Every finding on a dataset: a folder as `export_gold` writes it, or a Parquet file of the config `documents`.
+def validate_files(paths: Sequence[Path], corpus: Corpus) -> list[Finding]:
+    """Every finding on Parquet files of the config `documents`. Raises InputError where one cannot be read."""
+    parts = [(path, tables.read_parquet(path)) for path in paths]
+    findings = [
+        Finding(f"{path.name}: {f.place}", f.id, f.message, f.severity)
+        for path, table in parts
+        for f in check_schema("documents", table.schema, corpus.scheme)
+    ]
+    if errors_among(findings):
+        return findings
+    golds, found = golds_of([row for _, table in parts for row in table.to_pylist()], corpus.scheme)
+    return findings + found + check_golds(golds, corpus.scheme, corpus.languages)
 
-    Raises InputError where there is nothing to read.
-    """
-    if path.is_file():
-        table = tables.read_parquet(path)
-        findings = check_schema("documents", table.schema, corpus.scheme)
-        if errors_among(findings):
-            return findings
-        golds, found = golds_of(table.to_pylist(), corpus.scheme)
-        return findings + found + check_golds(golds, corpus.scheme, corpus.languages)
+
+def validate_dataset(path: Path, corpus: Corpus) -> list[Finding]:
+    """Every finding on a dataset folder as `export_gold` writes it. Raises InputError where there is none."""
     if not path.is_dir():
-        raise InputError(f"{path}: does not exist; give a dataset folder or a Parquet file")
+        raise InputError(f"{path}: is no folder; give a dataset folder or Parquet files")
     read = {config: _read_config(path / config) for config in tables.CONFIGS if (path / config).is_dir()}
     if "documents" not in read:
         raise InputError(f"{path}: has no folder documents/ with Parquet files; is this a dataset of this shape?")

@@ -1,0 +1,74 @@
+"""The command line on good and bad input: exit codes, messages, no tracebacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "testimonia.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_help_is_fast() -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        assert "pull-annotations" in run("--help").stdout
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_a_finding_is_exit_code_1(copy: Path) -> None:
+    card = copy / "dataset" / "README.md"
+    card.write_text(card.read_text().replace("version: 0.1.0", "version: 0.2.0"))
+    done = run("validate-dataset", "--corpus", copy)
+    assert done.returncode == 1
+    assert "error: card: version is 0.2.0, the manifest says 0.1.0 [card-disagrees]" in done.stdout
+    records = json.loads(run("validate-dataset", "--corpus", copy, "--json").stdout)["findings"]
+    assert {"card-disagrees", "checksum", "too-long"} == {record["id"] for record in records}
+
+
+def test_parquet_files_and_folders(tmp_path: Path) -> None:
+    documents = ROOT / "dataset" / "documents" / "test-00000-of-00001.parquet"
+    done = run("validate-dataset", documents, "--corpus", ROOT)
+    assert (done.returncode, "0 errors, 1 warnings" in done.stdout) == (0, True)
+    twice = run("validate-dataset", documents, documents, "--corpus", ROOT)
+    assert (twice.returncode, "[document-duplicate]" in twice.stdout) == (1, True)
+    spans = ROOT / "dataset" / "spans" / "test-00000-of-00001.parquet"
+    other = run("validate-dataset", spans, "--corpus", ROOT)
+    assert (other.returncode, "[column-missing]" in other.stdout) == (1, True)
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 no")
+    for target, message in ((tmp_path / "x.parquet", "cannot be read as Parquet"), (tmp_path / "none", "is no folder")):
+        done = run("validate-dataset", target, "--corpus", ROOT)
+        assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "message"),
+    [
+        ("labeling/exports/first/fr-1.json", b"{", "fr-1.json: line 1: not JSON"),
+        ("labeling/exports/first/fr-1.json", b"[" * 100_000, "fr-1.json"),
+        ("labeling/exports/first/fr-1.json", b"[]", "is not the exported task of fr-1"),
+        ("labeling/exports/first/fr-1.json", b'{"data": {"doc_id": "fr-1"}}', "task-text-missing"),
+        ("labeling/rounds.toml", b'version = "1"', "is not major.minor.patch"),
+        ("labeling/languages/ro.toml", b"", "name is missing"),
+        ("DATASET_CARD.md", b"# no header", "no YAML header"),
+        ("DATASET_CARD.md", b"---\na: 1\n---\n", "it needs annotators, attributes"),
+    ],
+)
+def test_export_gold_refuses_and_writes_nothing(copy: Path, path: str, data: bytes, message: str) -> None:
+    before = {p: p.read_bytes() for p in (copy / "dataset").rglob("*") if p.is_file()}
+    (copy / path).write_bytes(data)
+    done = run("export-gold", "--corpus", copy)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert message in done.stdout + done.stderr
+    assert {p: p.read_bytes() for p in (copy / "dataset").rglob("*") if p.is_file()} == before
