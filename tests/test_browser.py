@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,7 @@ def test_what_is_dragged_is_what_is_pulled(
 ) -> None:
     there = read_corpus(copy)
     corpus: Corpus = replace(there, scheme=replace(there.scheme, name=f"browser {doc_id}"))
+    shutil.rmtree(corpus.exports / "first")
     load_seeds(corpus, studio, FIRST, False, quiet)
     project = studio.project(project_title(corpus, FIRST))
     listed: list[Any] = list(studio.client.tasks.list(project=project, include="id,data"))

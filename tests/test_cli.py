@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from testimonia import __version__
 from tests.conftest import ROOT
 
 
@@ -25,6 +26,13 @@ def test_help_is_fast() -> None:
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_version_and_usage() -> None:
+    assert run("--version").stdout == f"{__version__}\n"
+    for arguments in (["nosuch"], ["validate-dataset", "--corpus"], ["serve", "--port", "x"]):
+        done = run(*arguments)
+        assert (done.returncode, "fault" in done.stderr) == (2, False)
 
 
 def test_a_finding_is_exit_code_1(copy: Path) -> None:

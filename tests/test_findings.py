@@ -17,6 +17,7 @@ from testimonia.checks import check_gold
 from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of
 from testimonia.errors import Finding
+from testimonia.exports import read_annotations
 from testimonia.tasks import parse_tasks
 from tests.conftest import DATA, ROOT, copy_corpus
 
@@ -31,6 +32,10 @@ def test_each_check_fires_on_its_file(path: Path, corpus: Corpus, tmp_path: Path
         findings = check_gold(gold_in(case), corpus.scheme, corpus.languages[case["language"]])
     elif case["kind"] == "export":
         findings = findings_on_export(case, corpus)
+    elif case["kind"] == "round":
+        folder = copy_corpus(tmp_path / "corpus")
+        (folder / "labeling" / "exports" / case["folder"]).mkdir()
+        findings = read_annotations(read_corpus(folder))[1]
     else:
         findings = findings_on_dataset(case, copy_corpus(tmp_path / "corpus"))
     assert (path.stem, case["severity"]) in {(f.id, f.severity) for f in findings}, findings
@@ -39,7 +44,7 @@ def test_each_check_fires_on_its_file(path: Path, corpus: Corpus, tmp_path: Path
 
 def test_every_check_has_a_file() -> None:
     ids = {"relation-duplicate", "span-duplicate"}  # made of the kind and -duplicate
-    for name in ("tasks", "checks", "validation", "release", "adjudication", "demo"):
+    for name in ("tasks", "checks", "validation", "release", "adjudication", "exports", "demo"):
         for node in ast.walk(ast.parse((ROOT / "src" / "testimonia" / f"{name}.py").read_text())):
             candidate: ast.expr | None = None
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
@@ -109,6 +114,8 @@ def edited(table: pa.Table, case: Json) -> pa.Table:
     if "drop" in case:
         return table.drop_columns([case["drop"]])
     if "add" in case:
+        if case["add"] in table.column_names:
+            return table.append_column(case["add"], table[case["add"]])
         return table.append_column(case["add"], pa.array([None] * len(table), pa.string()))
     if "cast" in case:
         name, dtype = case["cast"]

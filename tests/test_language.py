@@ -56,3 +56,8 @@ def test_numeral_keeps_its_article() -> None:
     assert romanian.is_function_word("o", "armată")
     assert LANGUAGES["fr"].is_function_word("L’", "armée")
     assert Language("xx").tokens("a b") == [(0, 1), (2, 3)]
+
+
+def test_marks_stay_with_their_letter() -> None:
+    text = "وَالوزير"
+    assert [text[start:end] for start, end in LANGUAGES["ar"].tokens(text)] == ["وَ", "الوزير"]

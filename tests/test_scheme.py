@@ -43,7 +43,7 @@ def test_every_label_attribute_relation_and_entity_is_in_the_label_config(corpus
         ('registry = "actors.toml"', 'registry = "none.toml"', "none.toml: does not exist"),
         ("max_tokens = 6", "maxtokens = 6", "unknown key 'maxtokens'"),
         ("max_tokens = 6", 'max_tokens = "6"', "is not a whole number"),
-        ('pattern = "minute', 'pattern = "(minute', "is no regular expression"),
+        ('pattern = "second', 'pattern = "(second', "is no regular expression"),
         ('forbid = ["value_max"]', 'forbid = ["value"]', "forbid holds 'value'"),
     ],
 )

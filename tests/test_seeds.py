@@ -52,6 +52,7 @@ def test_bytes_that_may_not_enter(tmp_path: Path, data: bytes, message: str) -> 
         ("end = 2594", "end = 9999", r"leaves the text of 2598 code points"),
         ('id = "ar-1"', 'id = "ro-1"', "the id stands twice"),
         ('id = "ar-1"', 'id = "../x"', "not lower-case words"),
+        ('file = "001_fbe25afba0410910.txt"', 'file = "000_7fd4331a8fd6c2c3.txt"', "the bytes are not those"),
         ('file = "000_', 'file = "../000_', "is not a plain file"),
         ('translation = "unknown"', 'translator = "x"', "translation is missing"),
         ("[[document]]", "[document", "cannot be read as TOML"),

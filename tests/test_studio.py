@@ -167,6 +167,8 @@ def test_a_second_annotator_drafts_and_skipped(studio: Studio, copy: Path, tmp_p
     load_seeds(corpus, studio, FIRST, True, quiet)
     project = studio.project(project_title(corpus, FIRST))
     http = logged_in(studio, "Second.Person@mail.example.com")
+    me = http.get("/api/current-user/whoami").json()["id"]
+    assert http.patch(f"/api/users/{me}", json={"first_name": "Persona", "last_name": "Secunda"}).status_code == 200
     listed: list[Any] = list(studio.client.tasks.list(project=project, include="id,data"))
     tasks = {str(task.data["doc_id"]): task.id for task in listed}
     text = corpus.documents[0].text
@@ -189,6 +191,7 @@ def test_a_second_annotator_drafts_and_skipped(studio: Studio, copy: Path, tmp_p
     assert re.fullmatch(r"annotator-[0-9a-f]{6}", pseudonym)
     written = "".join(path.read_text() for path in (corpus.exports / "first").glob("*.json"))
     assert "mail.example.com" not in written.lower()
+    assert "Persona" not in written
     secret = tmp_path / "pseudonyms.json"
     assert json.loads(secret.read_text())["second.person@mail.example.com"] == pseudonym
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
@@ -196,6 +199,13 @@ def test_a_second_annotator_drafts_and_skipped(studio: Studio, copy: Path, tmp_p
     with pytest.raises(FindingsError) as raised:
         export_gold(corpus)
     assert [(f.place, f.id) for f in raised.value.findings if f.severity == "error"] == [("ro-1", "gold-undecided")]
+    [theirs] = list(studio.client.annotations.list(tasks["fr-1"]))
+    studio.client.annotations.delete(int(theirs.id or 0))
+    before = read_round(corpus.exports / "first")["fr-1"]
+    assert pull_annotations(corpus, studio, FIRST, tmp_path, quiet).kept == ("fr-1",)
+    assert read_round(corpus.exports / "first")["fr-1"] == before
+    assert pull_annotations(corpus, studio, FIRST, tmp_path, quiet, replace=True).changed == ("fr-1",)
+    assert read_round(corpus.exports / "first")["fr-1"]["annotations"] == []
     studio.client.tasks.delete(str(tasks["fr-2"]))
     kept = read_round(corpus.exports / "first")["fr-2"]
     assert pull_annotations(corpus, studio, FIRST, tmp_path, quiet).gone == ("fr-2",)
@@ -289,3 +299,37 @@ def test_serve_says_when_it_is_ready_and_leaves_no_process(number: int, tmp_path
 def test_entries_say_that_they_are_no_ground_truth() -> None:
     entry = {"result": [], "completed_by": "a", "ground_truth": True}
     assert studios._entry(entry, {"a": 3})["ground_truth"] is False
+
+
+def test_an_edited_annotation_is_not_loaded_again(studio: Studio, corpus: Corpus) -> None:
+    there = named(corpus, "edited")
+    load_seeds(there, studio, FIRST, True, quiet)
+    project = studio.project(project_title(there, FIRST))
+    listed: list[Any] = list(studio.client.tasks.list(project=project, include="id,data"))
+    [annotation] = studio.client.annotations.list(listed[0].id)
+    studio.client.annotations.update(int(annotation.id or 0), result=[])
+    assert load_seeds(there, studio, FIRST, True, quiet).annotations == 0
+    [edited] = studio.client.annotations.list(listed[0].id)
+    assert edited.result == []
+
+
+def test_only_whole_addresses_become_pseudonyms(tmp_path: Path) -> None:
+    pseudonyms = Pseudonyms(tmp_path / "pseudonyms.json")
+    users = {1: "jo@mail.example.com", 2: "bojo@mail.example.com"}
+    data = {"text": "Write to jo@mail.example.com."}
+    drafts = [
+        {
+            "user": "BoJo@mail.example.com",
+            "created_username": "Bo Jo bojo@mail.example.com, 2",
+            "result": [{"id": "a"}],
+        },
+        {"user": {"id": 1, "first_name": "Jo"}, "created_ago": "1 minute", "result": []},
+    ]
+    task = {"data": data, "drafts": drafts, "updated_by": [{"user_id": 2}], "annotations": [{"completed_by": 9}]}
+    jo, bojo = pseudonyms.of(users[1]), pseudonyms.of(users[2])
+    assert studios.pseudonymised(task, users, pseudonyms) == {
+        "data": data,
+        "drafts": [{"user": bojo, "result": [{"id": "a"}]}, {"user": jo, "result": []}],
+        "updated_by": [bojo],
+        "annotations": [{"completed_by": "user-9"}],
+    }

@@ -32,7 +32,12 @@ def gold_of(
             golds.append(Gold(document, one.spans, one.relations, f"{one.round}/{one.annotator}"))
         elif candidates:
             who = ", ".join(sorted(f"{a.round}/{a.annotator}" for a in candidates))
-            message = f"{len(candidates)} submitted annotations ({who}) and no adjudication; adjudicate them"
+            what = (
+                "annotations and no adjudication"
+                if (document.doc_id, "adjudication") not in submitted
+                else "adjudications"
+            )
+            message = f"{len(candidates)} submitted {what} ({who}); one must decide"
             findings.append(Finding(document.doc_id, "gold-undecided", message))
         else:
             message = "no submitted annotation in a round of the release; annotate it, or take it out of sources.toml"

@@ -141,7 +141,13 @@ def _type(attribute: Attribute) -> str:
 def _relations(scheme: Scheme, golds: Sequence[Gold]) -> str:
     counts = Counter(relation.label for g in golds for relation in g.relations)
     rows = [
-        [r.name, r.description, f"{' or '.join(r.heads)} → {' or '.join(r.tails)}", f"0..{r.max}", counts[r.name]]
+        [
+            r.name,
+            r.description,
+            f"{' or '.join(r.heads)} → {' or '.join(r.tails)}",
+            f"0..{r.max or 'n'}",
+            counts[r.name],
+        ]
         for r in scheme.relations
     ]
     return table(["relation", "what it says", "head → tail", "tails", "count"], rows)

@@ -5,38 +5,53 @@ Each check yields findings, severity error where it is certain and warning where
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
+import regex
+
 from testimonia.document import Gold, Relation, Span, span_id
 from testimonia.errors import Finding, Severity
-from testimonia.language import Language
+from testimonia.language import Language, without_marks
 from testimonia.scheme import Attribute, Rule, Scheme
 
-_OPENING = "([{«“„‘‹"
-_CLOSING = ")]}»”“’›"
-_PARTNERS = {"(": ")", "[": "]", "{": "}", "«": "»", "“": "”", "„": "”“", "‘": "’", "‹": "›"}
-_KEPT = "%‰°"
+_PARTNERS = {
+    "(": ")",
+    "[": "]",
+    "{": "}",
+    "«": "»",
+    "“": "”",
+    "„": "”“",
+    "‘": "’",
+    "‚": "‘’",
+    "‹": "›",
+    '"': '"',
+    "'": "'",
+}
+_WORD = regex.compile(r"[\w\p{M}]+")
+_KEPT = "%‰°٪؉％"
 
 
 def check_gold(gold: Gold, scheme: Scheme, language: Language) -> list[Finding]:
-    """Every finding on one document, in the order of the text."""
+    """Every finding on one document: spans, then overlaps, then relations."""
     text = gold.document.text
     doc_id = gold.document.doc_id
     findings: list[Finding] = []
     inside = [span for span in gold.spans if 0 <= span.start < span.end <= len(text)]
-    for span in set(gold.spans) - set(inside):
+    for span in sorted(set(gold.spans) - set(inside)):
         findings.append(Finding(span_id(doc_id, span), "span-outside", f"leaves the text of {len(text)} code points"))
     token_edges = {edge for token in language.tokens(text) for edge in token}
     sentences = language.sentences(text)
     for span in inside:
+        label = scheme.label(span.label)
         place = f"{span_id(doc_id, span)} {text[span.start : span.end]!r}"
         results = [
             *_attributes(span, scheme),
-            *_edges(text, span, language),
+            *_edges(text, span, language, bool(label and label.loose_edges)),
             *_layout(gold, span, scheme, language, token_edges, sentences),
         ]
         findings += [Finding(place, check, message, severity) for check, message, severity in results]
@@ -76,7 +91,7 @@ def _attributes(span: Span, scheme: Scheme) -> Iterator[_Result]:
 
 def _value_problem(attribute: Attribute, value: object) -> str:
     if attribute.type == "number":
-        return "" if isinstance(value, float) else "is no number"
+        return "" if isinstance(value, float) and math.isfinite(value) else "is no number"
     if not isinstance(value, str):
         return "is no string"
     if attribute.type == "choice" and value not in attribute.values:
@@ -120,10 +135,10 @@ def _rule_problems(rule: Rule, values: Mapping[str, object]) -> Iterator[str]:
             yield f"{name} = {value!r} does not match {pattern}"
 
 
-def _edges(text: str, span: Span, language: Language) -> Iterator[_Result]:
+def _edges(text: str, span: Span, language: Language, loose: bool) -> Iterator[_Result]:
     piece = text[span.start : span.end]
-    if piece != piece.strip():
-        yield "edge-space", "begins or ends with white space", "error"
+    if piece != piece.strip() or "Cf" in (unicodedata.category(piece[0]), unicodedata.category(piece[-1])):
+        yield "edge-space", "begins or ends with white space or an invisible character", "error"
         return
     for index in (0, len(piece) - 1):
         character = piece[index]
@@ -137,28 +152,36 @@ def _edges(text: str, span: Span, language: Language) -> Iterator[_Result]:
     first = text[slice(*tokens[0])]
     following = text[slice(*tokens[1])] if len(tokens) > 1 else ""
     if len(tokens) > 1 and language.is_function_word(first, following):
-        yield "edge-function-word", f"{first!r} stands at the left edge", "warning" if first[0].isupper() else "error"
-    word = _word_at(text, span.start)
+        certain = not first[0].isupper() and not loose
+        yield "edge-function-word", f"{first!r} stands at the left edge", "error" if certain else "warning"
+    match = _WORD.match(text, span.start)
+    word = match.group() if match else ""
     proclitic = language.proclitic(word)
     if proclitic:
-        certain = proclitic.certain("".join(c for c in word if unicodedata.category(c) != "Mn"))
-        yield "edge-proclitic", f"{word[0]!r} of {word!r} may be a proclitic", "error" if certain else "warning"
+        message = f"{word[0]!r} of {word!r} is a proclitic; if not, add the word to `roots` of the language"
+        yield "edge-proclitic", message, "error" if proclitic.certain(without_marks(word)) else "warning"
 
 
 def _partner_inside(piece: str, index: int) -> bool:
     """Whether the bracket or quotation mark at an edge has its partner inside, not at the other edge."""
-    character, inner = piece[index], piece[1:-1]
-    if character == '"':
-        return inner.count('"') % 2 == 1
-    if index == 0:
-        return character in _OPENING and any(c in inner for c in _PARTNERS[character])
-    openers = [opener for opener, closers in _PARTNERS.items() if character in closers]
-    return character in _CLOSING and any(opener in inner for opener in openers)
+    partner = _partners(piece).get(index)
+    return partner is not None and 0 < partner < len(piece) - 1
 
 
-def _word_at(text: str, start: int) -> str:
-    match = re.compile(r"\w+").match(text, start)
-    return match.group() if match else ""
+def _partners(piece: str) -> dict[int, int]:
+    """The index of the partner of each bracket and quotation mark that has one; an apostrophe in a word is none."""
+    partners: dict[int, int] = {}
+    waiting: list[int] = []
+    for index, character in enumerate(piece):
+        if character in "'’" and piece[index - 1 : index].isalnum() and piece[index + 1 : index + 2].isalnum():
+            continue
+        opener = next((w for w in reversed(waiting) if character in _PARTNERS[piece[w]]), None)
+        if opener is not None:
+            partners[index], partners[opener] = opener, index
+            del waiting[waiting.index(opener) :]
+        elif character in _PARTNERS:
+            waiting.append(index)
+    return partners
 
 
 def _layout(

@@ -6,6 +6,7 @@ A command parses options, makes one library call, prints, and sets the exit code
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -37,31 +38,39 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print records for mach
 
 def main(command: str | None = None) -> NoReturn:
     """Runs the app; with `command`, as if the command line began with it. A user's mistake shows no traceback."""
+    arguments = [command, *sys.argv[1:]] if command else sys.argv[1:]
     try:
-        app(args=[command, *sys.argv[1:]] if command else None)
+        app(args=arguments, prog_name="testimonia")
     except FindingsError as error:
-        _print_findings(error.findings)
+        _print_findings(error.findings, err="--json" in arguments)
         typer.echo(f"error: {error}", err=True)
     except TestimoniaError as error:
         typer.echo(f"error: {error}", err=True)
-    except BrokenPipeError:
-        sys.stderr.close()
-    except KeyboardInterrupt:
-        typer.echo("interrupted; run it again to go on", err=True)
     except PermissionError as error:
         typer.echo(f"error: {error.filename}: {error.strerror}; is it yours to write?", err=True)
     except OSError as error:
-        typer.echo(f"error: {error.filename or ''}: {error.strerror or error}; nothing half-written is left", err=True)
+        typer.echo(f"error: {error.filename or ''}: {error.strerror or error}", err=True)
+    except Exception as error:
+        if os.environ.get("TESTIMONIA_DEBUG"):
+            raise
+        message = f"error: {type(error).__name__}: {error}; this is a fault of testimonia"
+        typer.echo(f"{message}: TESTIMONIA_DEBUG=1 shows where", err=True)
     sys.exit(2)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
+    pass
 
 
 @app.command(rich_help_panel=ANNOTATE)
@@ -89,7 +98,7 @@ def serve(
 
 @app.command(rich_help_panel=ANNOTATE)
 def label(corpus: CorpusOption = Path(), round_: RoundOption = None) -> None:
-    """Start Label Studio with the articles loaded, and keep it up for annotators until Ctrl+C."""
+    """Start Label Studio with the articles and their annotations loaded, and keep it up for annotators until Ctrl+C."""
     from testimonia import corpus as corpora
     from testimonia import server, transfer
     from testimonia.studio import Studio
@@ -101,7 +110,7 @@ def label(corpus: CorpusOption = Path(), round_: RoundOption = None) -> None:
     typer.echo(f"starting Label Studio (data in {folder}); the first start takes up to two minutes")
     try:
         with server.running(folder) as up, Studio(up.address) as studio:
-            transfer.load_seeds(read, studio, one, False, _progress("loading"))
+            transfer.load_seeds(read, studio, one, True, _progress("loading"))
             project = studio.project(transfer.project_title(read, one))
             typer.echo(
                 f"ready: {up.address.url}/projects/{project}/data\n  log-in:   {server.OWNER}\n"
@@ -138,7 +147,14 @@ def load_seeds(
 
 
 @app.command(rich_help_panel=ANNOTATE)
-def pull_annotations(corpus: CorpusOption = Path(), round_: RoundOption = None, as_json: JsonOption = False) -> None:
+def pull_annotations(
+    corpus: CorpusOption = Path(),
+    round_: RoundOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite exports whose annotations are gone from Label Studio too.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Bring what is in Label Studio to labeling/exports/<round>/, annotators as pseudonyms."""
     from testimonia import corpus as corpora
     from testimonia import server, transfer
@@ -146,13 +162,18 @@ def pull_annotations(corpus: CorpusOption = Path(), round_: RoundOption = None, 
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
     with _studio() as studio:
-        pulled = transfer.pull_annotations(read, studio, one, server.home(), _progress("pulling"))
-    kinds = {"new": pulled.new, "changed": pulled.changed, "same": pulled.same, "gone": pulled.gone}
+        pulled = transfer.pull_annotations(read, studio, one, server.home(), _progress("pulling"), replace)
+    kinds = {"new": pulled.new, "changed": pulled.changed, "same": pulled.same, "kept": pulled.kept}
+    kinds["gone"] = pulled.gone
     if as_json:
         typer.echo(json.dumps(kinds))
         return
+    notes = {
+        "kept": " (annotations are gone from Label Studio; the export is left as it is, --replace overwrites it)",
+        "gone": " (not in Label Studio any more; the export is left as it is)",
+    }
     for kind, doc_ids in kinds.items():
-        note = " (not in Label Studio any more; the export is kept)" if kind == "gone" and doc_ids else ""
+        note = notes.get(kind, "") if doc_ids else ""
         typer.echo(f"{kind:8} {len(doc_ids):6}  {' '.join(doc_ids[:12])}{' ...' if len(doc_ids) > 12 else ''}{note}")
 
 
@@ -240,9 +261,9 @@ def _studio() -> Studio:
     return Studio(server.address(server.home()))
 
 
-def _print_findings(findings: Iterable[Finding]) -> None:
+def _print_findings(findings: Iterable[Finding], err: bool = False) -> None:
     for finding in findings:
-        typer.echo(str(finding))
+        typer.echo(str(finding), err=err)
 
 
 def _progress(what: str) -> Callable[[int, int], None]:

@@ -9,14 +9,16 @@ from typing import Any
 
 from testimonia import server, tables
 from testimonia.corpus import Corpus, read_corpus
-from testimonia.errors import Finding, FindingsError, errors_among
-from testimonia.files import read_json
+from testimonia.errors import Finding, FindingsError, InputError, errors_among
+from testimonia.exports import read_round
+from testimonia.files import read_json, write_json
 from testimonia.release import CARD, MANIFEST, export_gold, validate_dataset
 from testimonia.studio import Studio
 from testimonia.transfer import load_seeds, pull_annotations
 
 Say = Callable[[str], None]
 SHOWN = 10
+MARKER = ".testimonia-demo"
 
 
 def run_demo(folder: Path, work: Path, say: Say) -> None:
@@ -25,8 +27,13 @@ def run_demo(folder: Path, work: Path, say: Say) -> None:
     Raises FindingsError where the rebuilt dataset has errors or is not the committed one.
     """
     committed = read_json(folder / "dataset" / MANIFEST)
+    if not isinstance(committed, dict) or not {"content_sha256", "configs"} <= set(committed):
+        raise InputError(f"{folder / 'dataset' / MANIFEST}: is no manifest; restore it")
+    if work.exists() and not (work / MARKER).is_file() and any(work.iterdir()):
+        raise InputError(f"{work}: is not empty and not of an earlier demo; give another folder with --work")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    (work / MARKER).touch()
     for name in ("seeds", "labeling"):
         shutil.copytree(folder / name, work / name)
     shutil.copy2(folder / CARD, work / CARD)
@@ -38,9 +45,12 @@ def run_demo(folder: Path, work: Path, say: Say) -> None:
                 continue
             loaded = load_seeds(corpus, studio, released, True, _quiet)
             say(f"{released.id}: loaded {loaded.new} articles with {loaded.annotations} annotations")
+            drafts = {doc_id: task.get("drafts") for doc_id, task in read_round(corpus.exports / released.id).items()}
             for path in (corpus.exports / released.id).glob("*.json"):
                 path.unlink()
             pulled = pull_annotations(corpus, studio, released, work / "home", _quiet)
+            for doc_id, task in read_round(corpus.exports / released.id).items():  # drafts cannot be imported
+                write_json(corpus.exports / released.id / f"{doc_id}.json", task | {"drafts": drafts[doc_id]})
             say(f"{released.id}: pulled {len(pulled.new)} articles back")
     say("server stopped")
     made = export_gold(corpus)

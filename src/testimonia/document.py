@@ -56,17 +56,9 @@ class Span:
     label: str
     attributes: Attributes = ()
 
-    def get(self, name: str) -> Value | None:
-        """The value of an attribute, or None."""
-        return dict(self.attributes).get(name)
-
     def covers(self, other: Span) -> bool:
         """Whether `other` lies within this span (equal bounds included)."""
         return self.start <= other.start and other.end <= self.end
-
-    def overlaps(self, other: Span) -> bool:
-        """Whether the two share at least one code point."""
-        return self.start < other.end and other.start < self.end
 
 
 @dataclass(frozen=True, slots=True, order=True)

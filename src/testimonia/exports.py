@@ -31,6 +31,11 @@ def read_annotations(corpus: Corpus) -> tuple[list[Annotation], list[Finding]]:
     documents = {document.doc_id: document for document in corpus.documents}
     annotations: list[Annotation] = []
     findings: list[Finding] = []
+    known = {one.id for one in corpus.rounds}
+    for folder in sorted(path.name for path in corpus.exports.glob("*") if path.is_dir()):
+        if folder not in known:
+            message = "is no round of rounds.toml; its exports are not used"
+            findings.append(Finding(folder, "round-unknown", message, "warning"))
     for one in _released(corpus):
         tasks = read_round(corpus.exports / one.id)
         parsed, found = parse_tasks(tasks.values(), documents, corpus.scheme, one.id)

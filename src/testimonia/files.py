@@ -45,7 +45,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: line {error.lineno}: not JSON: {error.msg}; restore the file") from None
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON: {error}; restore the file") from None
 
 
@@ -69,7 +69,8 @@ def locked(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
     """A new empty folder that takes the place of `path` where the block ends without an exception."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is no folder; move it away")
     with locked(path):
         old = path.with_name(f".{path.name}.old")
         if old.exists() and not path.exists():
@@ -83,7 +84,12 @@ def replaced_folder(path: Path) -> Iterator[Path]:
             yield new
             if path.exists():
                 path.rename(old)
-            new.rename(path)
+            try:
+                new.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(new, ignore_errors=True)

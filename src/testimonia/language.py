@@ -40,9 +40,10 @@ class Proclitic:
         return rest.startswith(self.before) or rest in self.hosts or (self.otherwise and len(rest) > 1)
 
     def certain(self, word: str) -> bool:
-        """Whether the split is beyond doubt: the article or a listed word follows."""
+        """Whether the split is beyond doubt: a listed word follows, or one of `before` and three letters more."""
         rest = word[1:]
-        return self.splits(word) and (rest.startswith(self.before) or rest in self.hosts)
+        long = any(rest.startswith(prefix) and len(rest) >= len(prefix) + 3 for prefix in self.before)
+        return self.splits(word) and (rest in self.hosts or (self.otherwise and long))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Language:
     direction: str = "ltr"
     function_words: frozenset[str] = frozenset()
     numerals: frozenset[str] = frozenset()
+    articles: frozenset[str] = frozenset()
     cues: frozenset[str] = frozenset()
     elisions: tuple[str, ...] = ()
     proclitics: tuple[Proclitic, ...] = ()
@@ -87,15 +89,15 @@ class Language:
 
     def proclitic(self, word: str) -> Proclitic | None:
         """The proclitic that a word begins with, or None."""
-        bare = _bare(word)
+        bare = without_marks(word)
         return next((proclitic for proclitic in self.proclitics if proclitic.splits(bare)), None)
 
     def is_function_word(self, word: str, following: str) -> bool:
         """Whether `word` may not open a span that goes on with `following`."""
         folded = word.lower().replace("’", "'")
-        if folded in self.numerals or following.lower() in self.numerals:
+        if folded in self.articles and following.lower() in self.numerals:
             return False
-        return folded in self.function_words or _bare(folded) in self.cues
+        return folded in self.function_words or without_marks(folded) in self.cues
 
     def _splits(self, word: str) -> Iterator[int]:
         folded = word.lower().replace("’", "'")
@@ -104,8 +106,9 @@ class Language:
                 yield len(elision)
                 return
         while self.proclitic(word):
-            yield 1
-            word = word[1:]
+            length = len(word) - len(word[1:].lstrip(_marks(word)))
+            yield length
+            word = word[length:]
 
 
 def read_language(path: Path) -> Language:
@@ -129,6 +132,7 @@ def read_language(path: Path) -> Language:
         direction=table.string("direction", among=("ltr", "rtl")),
         function_words=frozenset(table.strings("function_words")),
         numerals=frozenset(table.strings("numerals")),
+        articles=frozenset(table.strings("articles")),
         cues=frozenset(table.strings("cues")),
         elisions=table.strings("elisions"),
         proclitics=tuple(proclitics),
@@ -149,6 +153,10 @@ def _trimmed(text: str, start: int, end: int) -> list[Range]:
     return [(left, right)] if left < right else []
 
 
-def _bare(word: str) -> str:
+def without_marks(word: str) -> str:
     """The word without combining marks that are not part of a letter (harakat)."""
     return "".join(character for character in word if unicodedata.category(character) != "Mn")
+
+
+def _marks(word: str) -> str:
+    return "".join(character for character in word if unicodedata.category(character) == "Mn") or "\0"

@@ -21,11 +21,13 @@ from testimonia.exports import read_annotations
 from testimonia.files import locked, read_json, replaced_folder, sha256_of, write_atomic, write_json
 from testimonia.label_config import render_label_config
 from testimonia.validation import (
-    check_annotations,
+    annotations_of,
     check_card,
     check_derived,
     check_golds,
+    check_inputs,
     check_manifest,
+    check_others,
     check_schema,
     golds_of,
 )
@@ -50,6 +52,7 @@ def build_gold(corpus: Corpus) -> tuple[list[Gold], list[Annotation], list[Findi
     golds, found = gold_of(corpus.documents, annotations, corpus.rounds)
     findings += found
     findings += check_golds(golds, corpus.scheme, corpus.languages)
+    findings += check_others(annotations, golds, corpus.scheme, corpus.languages)
     return golds, annotations, findings
 
 
@@ -63,12 +66,20 @@ def export_gold(corpus: Corpus) -> Release:
     if errors:
         raise FindingsError(f"{corpus.dataset}: {len(errors)} errors in the exports; nothing was written", findings)
     card_path = corpus.folder / CARD
-    try:
-        card_header, prose = card.split_header(card_path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{card_path}: cannot be read: {error}; restore the card") from None
-    body = card.render_card(prose, card.blocks(corpus.scheme, corpus.languages, golds, annotations))
-    with locked(card_path), replaced_folder(corpus.dataset) as folder:
+    with locked(card_path):
+        source = _read_card(card_path)
+        card_header, prose = card.split_header(source)
+        body = card.render_card(prose, card.blocks(corpus.scheme, corpus.languages, golds, annotations))
+        manifest = _build(corpus, golds, annotations, card_header, body)
+        write_atomic(card_path, source[: len(source) - len(prose)] + body)
+    return Release(manifest, tuple(findings))
+
+
+def _build(
+    corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation], card_header: Json, body: str
+) -> Json:
+    """Writes the dataset folder whole; returns its manifest."""
+    with replaced_folder(corpus.dataset) as folder:
         manifest = _write(folder, corpus, golds, annotations)
         sizes = {config: entry["rows"] for config, entry in manifest["configs"].items()}
         bytes_ = {config: entry["bytes"] for config, entry in manifest["configs"].items()}
@@ -77,9 +88,14 @@ def export_gold(corpus: Corpus) -> Release:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         sums = "".join(f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
         write_atomic(folder / SUMS, sums)
-        source = card_path.read_text(encoding="utf-8")
-        write_atomic(card_path, source[: len(source) - len(prose)] + body)
-    return Release(manifest, tuple(findings))
+    return manifest
+
+
+def _read_card(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}; restore it") from None
 
 
 def _write(folder: Path, corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation]) -> Json:
@@ -166,7 +182,9 @@ def validate_dataset(path: Path, corpus: Corpus) -> list[Finding]:
     if not errors_among(findings):
         for config in set(rows) & {"spans", "relations", "tokens"}:
             findings += check_derived(config, rows[config], golds, corpus.scheme, corpus.languages)
-    findings += check_annotations(rows.get("annotations", []), golds, corpus.scheme)
+    annotations, found = annotations_of(rows.get("annotations", []), golds, corpus.scheme)
+    findings += found
+    findings += check_others(annotations, golds, corpus.scheme, corpus.languages)
     findings += _check_papers(path, rows, corpus)
     return findings
 
@@ -193,26 +211,35 @@ def _check_papers(path: Path, rows: dict[str, list[Json]], corpus: Corpus) -> li
     if not isinstance(manifest, dict):
         return [Finding(MANIFEST, "manifest-disagrees", "is not a JSON object")]
     sizes = {config: len(found) for config, found in rows.items()}
-    files = {
-        config: sha256_of(path / tables.parquet_name(config))
-        for config in rows
-        if (path / tables.parquet_name(config)).is_file()
-    }
+    files = {config: [sha256_of(file) for file in sorted((path / config).glob("*.parquet"))] for config in rows}
     content = {config: content_sha256(found) for config, found in rows.items()}
     findings += check_manifest(manifest, sizes, files, content)
-    top, _ = card.split_header((path / "README.md").read_text(encoding="utf-8"))
+    top, body = card.split_header(_read_card(path / "README.md"))
+    if path.resolve() == corpus.dataset.resolve():
+        findings += check_inputs(manifest, _inputs(corpus), corpus.version)
+        if (
+            card.split_header(_read_card(corpus.folder / CARD))[1]
+            != card.split_header(_read_card(path / "README.md"))[1]
+        ):
+            findings.append(Finding(CARD, "card-disagrees", "its text is not that of dataset/README.md; export again"))
     findings += check_card(top, manifest, corpus.scheme)
-    for line in (path / SUMS).read_text(encoding="utf-8").splitlines():
-        expected, _, name = line.partition("  ")
-        if not name or ".." in Path(name).parts or not (path / name).is_file() or sha256_of(path / name) != expected:
-            findings.append(Finding(f"{SUMS} {name}", "checksum", "the file is not the one that was summed"))
+    summed = dict(line.split("  ", 1)[::-1] for line in _read_card(path / SUMS).splitlines() if "  " in line)
+    there = {
+        file.relative_to(path).as_posix(): sha256_of(file)
+        for file in path.rglob("*")
+        if file.is_file() and file != path / SUMS
+    }
+    for name in sorted({*summed, *there}):
+        if summed.get(name) != there.get(name):
+            findings.append(
+                Finding(f"{SUMS} {name}", "checksum", "is not the file that was summed, or only one of both")
+            )
     return findings
 
 
 def check_label_config(corpus: Corpus) -> list[Finding]:
     """Whether the committed label config is the one that the scheme gives."""
     path = corpus.folder / "labeling" / "label_config.xml"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if text != render_label_config(corpus.scheme):
+    if not path.is_file() or path.read_bytes() != render_label_config(corpus.scheme).encode():
         return [Finding(path.name, "label-config-stale", "is not made from the scheme; run `testimonia label-config`")]
     return []

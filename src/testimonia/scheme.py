@@ -65,6 +65,7 @@ class Label:
     attributes: tuple[Attribute, ...]
     rules: tuple[Rule, ...] = ()
     max_tokens: int = 0
+    loose_edges: bool = False
 
     def attribute(self, name: str) -> Attribute | None:
         return next((attribute for attribute in self.attributes if attribute.name == name), None)
@@ -217,6 +218,7 @@ def _label(table: Table) -> Label:
         attributes=attributes,
         rules=tuple(_rule(t, {a.name: a for a in attributes}) for t in table.tables("rule")),
         max_tokens=table.integer("max_tokens", 0),
+        loose_edges=table.boolean("loose_edges", False),
     )
     if not _COLOR.fullmatch(label.color):
         raise table.error(f"color = {label.color!r} is not #RRGGBB")
@@ -242,6 +244,10 @@ def _attribute(table: Table) -> Attribute:
     )
     if (attribute.type == "choice") != bool(attribute.values):
         raise table.error("values belong to type choice, and only there")
+    if set(attribute.same) - {"kind"}:
+        raise table.error("same can only name kind, which the registry says of an entity")
+    if attribute.name.endswith("_proposed"):
+        raise table.error("a name that ends in _proposed is kept for the box beside an entity; rename it")
     if (attribute.type == "entity") != bool(attribute.registry):
         raise table.error("registry belongs to type entity, and only there")
     if attribute.pattern and attribute.type != "string":
@@ -290,6 +296,8 @@ def _relation(table: Table, labels: list[str]) -> RelationType:
         prefer=table.string("prefer", "", among=labels),
         unless=table.string("unless", ""),
     )
+    if relation.prefer and relation.prefer not in relation.tails:
+        raise table.error(f"prefer = {relation.prefer!r} is not among the tails")
     if not relation.heads or not relation.tails:
         raise table.error("heads and tails each need at least one label")
     table.end()

@@ -32,7 +32,10 @@ def read_seeds(folder: Path, languages: Collection[str]) -> list[Document]:
         if document.doc_id in {other.doc_id for other in documents}:
             raise table.error("the id stands twice; give each document its own")
         documents.append(document)
-        files.add(table.string("file"))
+        file = table.string("file")
+        if file in files:
+            raise table.error(f"file = {file!r} belongs to another document already; give each its own")
+        files.add(file)
         table.end()
     sources.end()
     strays = {path.name for path in folder.glob("*.txt")} - files

@@ -68,7 +68,7 @@ def address(folder: Path) -> Address:
     path = folder / "server.json"
     if path.is_file():
         running = read_json(path)
-        if _healthy(running["url"]):
+        if isinstance(running, dict) and _healthy(str(running.get("url"))):
             return Address(running["url"], read_secrets(folder)["token"])
     raise StudioError("no Label Studio is running; start one with `testimonia serve` in another terminal")
 

@@ -28,8 +28,12 @@ Progress = Callable[[int, int], None]
 BATCH = 200
 PSEUDONYM_DOMAIN = "example.org"
 _NO_RETRY: Any = {"max_retries": 0, "timeout_in_seconds": 600}
-# Keys of an exported task under which Label Studio names a user, by id or by e-mail address.
+PSEUDONYM = re.compile(r"[a-z0-9][a-z0-9-]*")
+# Keys of an exported task under which Label Studio names a user, by id or by e-mail address, and those under which
+# it tells more of a user, or what changes from hour to hour.
 _USER_KEYS = {"completed_by", "updated_by", "last_created_by", "user", "user_id", "created_by", "comment_authors"}
+_LEFT_OUT = {"created_username", "created_ago", "username", "first_name", "last_name", "initials", "avatar", "phone"}
+_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,8 @@ class Studio:
         """Imports the documents that are not there, with their annotations; adds annotations that are missing.
 
         `annotations` are entries of exported tasks by doc_id, their `completed_by` a key of `users`. A document is
-        there if its id is, with the same text; another text under the id raises StudioError before anything is
-        written. Run again after an interruption, the result is the same.
+        there if its id is, with the same text; an annotation if its annotator has one. Another text under the id
+        raises StudioError before anything is written. Run again after an interruption, the result is the same.
         """
         present = self._present(project, documents)
         new = [document for document in documents if document.doc_id not in present]
@@ -143,10 +147,10 @@ class Studio:
         if not entries:
             return 0
         with _told("read the annotations of a task"):
-            there = [(a.completed_by, a.was_cancelled, a.result) for a in self.client.annotations.list(task)]
+            there = {(a.completed_by, bool(a.was_cancelled)) for a in self.client.annotations.list(task)}
         added = 0
         for entry in entries:
-            if (entry["completed_by"], entry["was_cancelled"], entry["result"]) not in there:
+            if (entry["completed_by"], entry["was_cancelled"]) not in there:
                 with _told("create an annotation"):
                     self.client.annotations.create(task, request_options=_NO_RETRY, **entry)
                 added += 1
@@ -165,7 +169,13 @@ class Studio:
                     ids=[str(task) for task in ids[first : first + BATCH]],
                     request_options={"timeout_in_seconds": 600},
                 )
-                tasks = json.loads(b"".join(chunks))
+                body = b"".join(chunks)
+            try:
+                tasks = json.loads(body)
+            except ValueError:
+                raise StudioError(
+                    f"Label Studio: the export is not JSON: {body[:80]!r}; see the server's log"
+                ) from None
             yield from tasks
         progress(len(ids), len(ids))
 
@@ -176,7 +186,9 @@ class Studio:
     def users(self) -> dict[int, str]:
         """E-mail address by user id."""
         with _told("list the users"):
-            return {int(user.id or 0): str(user.email).lower() for user in self.client.users.list()}
+            return {
+                int(user.id or 0): str(user.email or f"user-{user.id}").lower() for user in self.client.users.list()
+            }
 
     def ensure_users(self, pseudonyms: Sequence[str]) -> dict[str, int]:
         """User id by pseudonym; accounts `<pseudonym>@example.org` are made where there are none."""
@@ -245,8 +257,8 @@ class Pseudonyms:
     def of(self, email: str) -> str:
         email = email.lower()
         name, _, domain = email.rpartition("@")
-        if domain == PSEUDONYM_DOMAIN and re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-            return name
+        if not domain or (domain == PSEUDONYM_DOMAIN and PSEUDONYM.fullmatch(name)):
+            return name or email
         if email not in self._known:
             with locked(self._path):
                 self._known = (read_json(self._path) if self._path.is_file() else {}) | self._known
@@ -256,22 +268,21 @@ class Pseudonyms:
 
 
 def pseudonymised(task: Json, users: Mapping[int, str], pseudonyms: Pseudonyms) -> Json:
-    """An exported task with every user named by pseudonym; the article's own `data` is untouched."""
-    names = {user: pseudonyms.of(email) for user, email in users.items()}
-    by_email = {email: names[user] for user, email in users.items()}
+    """An exported task with every user named by pseudonym; the article's `data` and all results are untouched."""
 
-    def replace(value: Any, key: str = "") -> Any:
+    def replace(value: Any, key: str) -> Any:
+        if key in ("data", "result"):
+            return value
         if isinstance(value, dict):
-            if key in _USER_KEYS and "email" in value:
-                return pseudonyms.of(str(value["email"]))
-            return {name: replace(inner, name) for name, inner in value.items()}
+            if key in _USER_KEYS:
+                return replace(value.get("id", value.get("user_id", value.get("email"))), key)
+            return {name: replace(inner, name) for name, inner in value.items() if name not in _LEFT_OUT}
         if isinstance(value, list):
             return [replace(inner, key) for inner in value]
         if key in _USER_KEYS and isinstance(value, int) and not isinstance(value, bool):
-            return names.get(value, f"user-{value}")
+            return pseudonyms.of(users[value]) if value in users else f"user-{value}"
         if isinstance(value, str):
-            for email, name in by_email.items():
-                value = value.replace(email, name)
+            return _EMAIL.sub(lambda match: pseudonyms.of(match.group()), value)
         return value
 
-    return {key: value if key == "data" else replace(value, key) for key, value in task.items()}
+    return {key: replace(value, key) for key, value in task.items()}

@@ -270,6 +270,8 @@ def write_parquet(path: Path, table_rows: Sequence[Json], table_schema: pa.Schem
 def read_parquet(path: Path) -> pa.Table:
     """A Parquet file. Raises InputError where it cannot be read."""
     try:
-        return pq.ParquetFile(path).read()
-    except (OSError, pa.ArrowException) as error:
+        table = pq.ParquetFile(path).read()
+        table.validate(full=True)
+        return table
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None

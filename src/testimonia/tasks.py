@@ -6,7 +6,6 @@ proves their unit (code points, or UTF-16 code units as older servers wrote) and
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard, TypeVar
 
 from testimonia.document import Annotation, Document, Relation, Span, State, Value, attributes_of
-from testimonia.errors import Finding
+from testimonia.errors import Finding, Severity
 from testimonia.label_config import PROPOSED, TEXT_OBJECT
 from testimonia.scheme import Attribute, Label, Scheme, column
 
@@ -36,6 +35,16 @@ def task_of(document: Document) -> Json:
         "text": document.text,
         "text_sha256": document.text_sha256,
     }
+
+
+# The kinds of control from which a value of each type of attribute may come.
+_CONTROLS = {
+    "choice": ("choices",),
+    "number": ("number",),
+    "string": ("textarea",),
+    "entity": ("taxonomy", "textarea", "choices"),
+}
+_HUGE = 1e300
 
 
 @dataclass(slots=True)
@@ -70,7 +79,10 @@ def parse_tasks(
     annotations = []
     for document, task in known:
         for entry, state in _entries(task, document.doc_id, findings):
-            reader = _Reader(document, _annotator(entry), scheme, unit, state)
+            annotator = _annotator(entry)
+            if annotator == "unknown":
+                findings.append(Finding(document.doc_id, "annotator-unknown", "an annotation names nobody", "warning"))
+            reader = _Reader(document, annotator, scheme, unit, state)
             annotations.append(reader.read(entry, state, round_id))
             findings += reader.findings
     return annotations, findings
@@ -99,14 +111,16 @@ def _document_of(task: Json, documents: Mapping[str, Document], findings: list[F
 
 
 def _entries(task: Json, doc_id: str, findings: list[Finding]) -> Iterator[tuple[Json, State]]:
-    for entry in task.get("annotations") or []:
-        if isinstance(entry, dict) and isinstance(entry.get("result"), list):
-            yield entry, "skipped" if entry.get("was_cancelled") else "submitted"
-        else:
-            findings.append(Finding(doc_id, "annotation-unreadable", "an annotation has no list of results"))
-    for entry in task.get("drafts") or []:
-        if isinstance(entry, dict) and isinstance(entry.get("result"), list):
-            yield entry, "draft"
+    severities: dict[str, Severity] = {"annotations": "error", "drafts": "warning"}
+    for key, severity in severities.items():
+        entries = task.get(key, [])
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if isinstance(entry, dict) and isinstance(entry.get("result"), list):
+                cancelled: State = "skipped" if entry.get("was_cancelled") else "submitted"
+                yield entry, "draft" if key == "drafts" else cancelled
+            else:
+                message = f"one of the {key} has no list of results"
+                findings.append(Finding(doc_id, "annotation-unreadable", message, severity))
 
 
 def _annotator(entry: Json) -> str:
@@ -114,7 +128,7 @@ def _annotator(entry: Json) -> str:
         value = entry.get(key)
         if isinstance(value, dict):
             value = value.get("id")
-        if value is not None:
+        if (isinstance(value, str) and value.isprintable()) or _is_int(value):
             return str(value)
     return "unknown"
 
@@ -159,10 +173,9 @@ def _unit(tasks: Sequence[tuple[Document, Json]], findings: list[Finding]) -> Un
         if all(ord(character) <= 0xFFFF for character in document.text):
             continue
         convert = utf16_to_code_points(document.text)
-        for entry in task.get("annotations") or []:
-            for result in entry.get("result") or [] if isinstance(entry, dict) else []:
-                value = result.get("value") if isinstance(result, dict) else None
-                value = value if isinstance(value, dict) else {}
+        for entry, _ in _entries(task, document.doc_id, []):
+            for result in entry["result"]:
+                value = _value_of(result) if isinstance(result, dict) else {}
                 start, end, quoted = value.get("start"), value.get("end"), value.get("text")
                 if "labels" not in value or not isinstance(quoted, str) or not (_is_int(start) and _is_int(end)):
                     continue
@@ -181,6 +194,16 @@ def _is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _value_of(result: Json) -> Json:
+    value = result.get("value")
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    """A list as it is, nothing as an empty one, anything else as the only item."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 class _Reader:
     """Reads the results of one annotation; keeps the findings."""
 
@@ -197,10 +220,12 @@ class _Reader:
         arrows: list[Json] = []
         results: list[Json] = []
         for result in entry["result"]:
-            if isinstance(result, dict) and result not in results:
-                results.append(result)
+            if not isinstance(result, dict):
+                self._error("result-unreadable", f"{result!r} is no result")
+            elif result in results:
+                self._warn("result-duplicate", f"result {result.get('id')} stands twice; one was kept")
             else:
-                self._warn("result-duplicate", "a result stands twice or is no object; one was kept")
+                results.append(result)
         for result in results:
             if result.get("type") == "relation":
                 arrows.append(result)
@@ -230,9 +255,8 @@ class _Reader:
             names = ", ".join(str(result.get("from_name")) for result in region.attributes)
             self._error("attribute-without-region", f"{names} belong to region {region_id}, which has no label")
             return None
-        value = region.labels[0].get("value")
-        value = value if isinstance(value, dict) else {}
-        labels = [label for result in region.labels for label in (result.get("value") or {}).get("labels") or []]
+        value = _value_of(region.labels[0])
+        labels = [label for result in region.labels for label in _list(_value_of(result).get("labels"))]
         if len(labels) != 1 or len(region.labels) != 1:
             self._error("region-label-count", f"region {region_id} has {len(labels)} labels; it must have one")
             return None
@@ -287,7 +311,7 @@ class _Reader:
         values: dict[str, Value | None] = {}
         for result in region.attributes:
             name = str(result.get("from_name"))
-            target = name.removesuffix(PROPOSED)
+            target = name.removesuffix(PROPOSED) if name not in columns else name
             if target in own:
                 attribute = own[target]
                 value = self._value(place, attribute, result)
@@ -306,11 +330,13 @@ class _Reader:
         return values
 
     def _value(self, place: str, attribute: Attribute, result: Json) -> Value | None:
-        value = result.get("value")
-        value = value if isinstance(value, dict) else {}
+        value = _value_of(result)
+        if result.get("type") not in _CONTROLS[attribute.type]:
+            self._error("attribute-type", f"{place}: {attribute.name} comes from a control {result.get('type')!r}")
+            return None
         if result.get("type") == "number":
             number = value.get("number")
-            if not isinstance(number, (int, float)) or isinstance(number, bool) or not math.isfinite(number):
+            if not isinstance(number, int | float) or isinstance(number, bool) or not abs(number) < _HUGE:
                 self._error("attribute-value", f"{place}: {attribute.name} = {number!r} is no number")
                 return None
             return float(number)
@@ -328,8 +354,8 @@ class _Reader:
 
     def _relations(self, arrow: Json, spans: Mapping[str, Span], regions: Mapping[str, _Region]) -> Iterator[Relation]:
         ends = arrow.get("from_id"), arrow.get("to_id")
-        labels = arrow.get("labels") or []
-        missing = [end for end in ends if end not in regions]
+        labels = _list(arrow.get("labels"))
+        missing = [end for end in ends if not isinstance(end, str) or end not in regions]
         if missing:
             self._error("relation-end-missing", f"a relation {labels} joins region {missing[0]}, which does not exist")
             return
@@ -345,7 +371,7 @@ class _Reader:
         if arrow.get("direction") == "left":
             head, tail = tail, head
         for label in labels:
-            if self.scheme.relation(label) is None:
+            if not isinstance(label, str) or self.scheme.relation(label) is None:
                 self._error("relation-unknown", f"{label!r} is no relation of the scheme")
             else:
                 yield Relation(label, head, tail)

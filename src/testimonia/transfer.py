@@ -12,20 +12,32 @@ from markdown_it import MarkdownIt
 from testimonia.corpus import Corpus, Round
 from testimonia.errors import InputError, StudioError
 from testimonia.exports import read_round
-from testimonia.files import locked, write_atomic, write_json
+from testimonia.files import locked, read_json, write_atomic, write_json
 from testimonia.label_config import render_label_config
-from testimonia.studio import Loaded, Progress, Pseudonyms, Studio, pseudonymised
+from testimonia.studio import PSEUDONYM, Loaded, Progress, Pseudonyms, Studio, pseudonymised
 
 Json = dict[str, Any]
 
 
+def _pseudonym(doc_id: str, entry: Json) -> str:
+    """The annotator of an exported annotation. Raises InputError where it is none that a pull has written."""
+    name = entry.get("completed_by") if isinstance(entry, dict) else None
+    if not isinstance(name, str) or not PSEUDONYM.fullmatch(name) or not isinstance(entry.get("result"), list):
+        raise InputError(f"{doc_id}: an annotation by {name!r} is not as a pull writes it; pull the round again")
+    return name
+
+
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """The doc_ids of a pull: written new, written changed, unchanged, and gone from Label Studio (kept here)."""
+    """The doc_ids of a pull: written new, written changed, unchanged, kept, and gone from Label Studio.
+
+    Kept: an annotation that the export here holds is not in Label Studio any more, so the export was left alone.
+    """
 
     new: tuple[str, ...]
     changed: tuple[str, ...]
     same: tuple[str, ...]
+    kept: tuple[str, ...]
     gone: tuple[str, ...]
 
 
@@ -48,20 +60,26 @@ def load_seeds(corpus: Corpus, studio: Studio, one: Round, with_annotations: boo
     drafts = 0
     if with_annotations:
         for doc_id, task in read_round(corpus.exports / one.id).items():
+            document = corpus.document(doc_id)
+            if document is None or task["data"].get("text") != document.text:
+                raise InputError(f"{corpus.exports / one.id / doc_id}.json: its text is no document of the corpus")
             entries[doc_id] = list(task.get("annotations") or [])
             drafts += len(task.get("drafts") or [])
-    names = sorted({str(entry.get("completed_by")) for found in entries.values() for entry in found})
+    names = sorted({_pseudonym(doc_id, entry) for doc_id, found in entries.items() for entry in found})
     users: Mapping[str, int] = studio.ensure_users(names) if names else {}
     project = studio.ensure_project(project_title(corpus, one), render_label_config(corpus.scheme), instruction)
     loaded = studio.load(project, corpus.documents, entries, users, progress)
     return Loaded(loaded.new, loaded.present, loaded.annotations, drafts)
 
 
-def pull_annotations(corpus: Corpus, studio: Studio, one: Round, home: Path, progress: Progress) -> Pulled:
+def pull_annotations(
+    corpus: Corpus, studio: Studio, one: Round, home: Path, progress: Progress, replace: bool = False
+) -> Pulled:
     """Writes each task of the round's project to `labeling/exports/<round>/<doc_id>.json`, and its label config.
 
-    Users become pseudonyms. Nothing is deleted. Raises StudioError where the project or its ids are not as they
-    must be; files already written are then whole, and the next pull goes on.
+    Users become pseudonyms. An export whose annotations vanished from Label Studio is kept as it is, unless
+    `replace`. A file that cannot be read is written anew. Raises StudioError where the project or its ids are not
+    as they must be; files already written are then whole, and the next pull goes on.
     """
     project = studio.project(project_title(corpus, one))
     if project is None:
@@ -72,22 +90,41 @@ def pull_annotations(corpus: Corpus, studio: Studio, one: Round, home: Path, pro
     new: list[str] = []
     changed: list[str] = []
     same: list[str] = []
+    kept: list[str] = []
     with locked(folder):
-        before = read_round(folder)
+        before = {path.stem: _readable(path) for path in sorted(folder.glob("*.json"))}
         for task in studio.export(project, progress):
             doc_id = str(task.get("data", {}).get("doc_id"))
             if corpus.document(doc_id) is None:
                 raise StudioError(
                     f"task {task.get('id')}: doc_id {doc_id!r} is no document of the corpus; delete the task"
                 )
-            if doc_id in new or doc_id in changed or doc_id in same:
+            if doc_id in {*new, *changed, *same, *kept}:
                 raise StudioError(f"{doc_id}: two tasks hold it; delete the one without annotations")
             pulled = pseudonymised(task, users, pseudonyms)
             if before.get(doc_id) == pulled:
                 same.append(doc_id)
                 continue
+            if not replace and _annotators(before.get(doc_id)) - _annotators(pulled):
+                kept.append(doc_id)
+                continue
             (changed if doc_id in before else new).append(doc_id)
             write_json(folder / f"{doc_id}.json", pulled)
         write_atomic(folder / "label_config.xml", studio.label_config(project))
-    gone = sorted(set(before) - set(new) - set(changed) - set(same))
-    return Pulled(tuple(sorted(new)), tuple(sorted(changed)), tuple(sorted(same)), tuple(gone))
+    gone = set(before) - {*new, *changed, *same, *kept}
+    return Pulled(*(tuple(sorted(doc_ids)) for doc_ids in (new, changed, same, kept, gone)))
+
+
+def _readable(path: Path) -> Json:
+    """The exported task in a file; an empty one where it cannot be read."""
+    try:
+        task = read_json(path)
+    except InputError:
+        return {}
+    return task if isinstance(task, dict) else {}
+
+
+def _annotators(task: Json | None) -> set[tuple[str, str]]:
+    """Who has an annotation or a draft in an exported task."""
+    entries = [(kind, entry) for kind in ("annotations", "drafts") for entry in (task or {}).get(kind) or []]
+    return {(kind, str(entry.get("completed_by", entry.get("user")))) for kind, entry in entries}

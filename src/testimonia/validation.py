@@ -6,16 +6,28 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 
 from testimonia import tables
 from testimonia.checks import check_gold
-from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of, relation_id, span_id
+from testimonia.document import (
+    Annotation,
+    Document,
+    Gold,
+    Relation,
+    Span,
+    State,
+    Zone,
+    attributes_of,
+    relation_id,
+    span_id,
+)
 from testimonia.errors import Finding
 from testimonia.language import Language
 from testimonia.scheme import Scheme, column
+from testimonia.seeds import TRANSLATIONS, ZONES
 
 Json = dict[str, Any]
 
@@ -24,6 +36,9 @@ def check_schema(config: str, actual: pa.Schema, scheme: Scheme) -> list[Finding
     """Whether a Parquet schema is that of the config: columns, types, order, and the features for `datasets`."""
     expected = tables.schema(config, scheme)
     findings = []
+    for name, count in Counter(actual.names).items():
+        if count > 1:
+            findings.append(Finding(f"{config}.{name}", "column-duplicate", f"there are {count} columns of this name"))
     for name in [name for name in expected.names if name not in actual.names]:
         findings.append(Finding(f"{config}.{name}", "column-missing", "the column is not there"))
     for name in [name for name in actual.names if name not in expected.names]:
@@ -49,8 +64,10 @@ def golds_of(rows: list[Json], scheme: Scheme) -> tuple[list[Gold], list[Finding
     golds = []
     for row in rows:
         null = [name for name in ("doc_id", "language", "text", "spans", "relations", "zones") if row[name] is None]
+        null += [name for name in ("spans", "relations", "zones") if None in (row[name] or ())]
+        null += ["zones" for zone in row["zones"] or () if zone and None in zone.values()][:1]
         if null:
-            findings.append(Finding(str(row["doc_id"]), "null", f"{', '.join(null)} is null"))
+            findings.append(Finding(str(row["doc_id"]), "null", f"{', '.join(null)} is null or holds a null"))
             continue
         document = Document(
             doc_id=row["doc_id"],
@@ -61,6 +78,12 @@ def golds_of(rows: list[Json], scheme: Scheme) -> tuple[list[Gold], list[Finding
             fold=row["fold"] or 0,
             zones=tuple(Zone(zone["start"], zone["end"], zone["kind"]) for zone in row["zones"]),
         )
+        for zone in document.zones:
+            if not 0 <= zone.start < zone.end <= len(document.text) or zone.kind not in ZONES:
+                message = f"[{zone.start}, {zone.end}) {zone.kind} leaves the text or is of no known kind"
+                findings.append(Finding(document.doc_id, "zone", message))
+        if document.translation not in TRANSLATIONS:
+            findings.append(Finding(document.doc_id, "translation-unknown", f"translation is {document.translation!r}"))
         if row["text_sha256"] != document.text_sha256:
             findings.append(Finding(document.doc_id, "text-hash", "text_sha256 is not the hash of the text"))
         spans, found = _spans(document, row["spans"], scheme)
@@ -141,8 +164,6 @@ def check_derived(
     config: str, rows: list[Json], golds: list[Gold], scheme: Scheme, languages: Mapping[str, Language]
 ) -> list[Finding]:
     """Whether the rows of a derived config are those that the documents give."""
-    if any(gold.document.language not in languages for gold in golds):
-        return []
     expected = tables.rows(config, scheme, languages, golds)
     if len(rows) != len(expected):
         message = f"has {len(rows)} rows, the documents give {len(expected)}"
@@ -155,24 +176,52 @@ def check_derived(
     return []
 
 
-def check_annotations(rows: list[Json], golds: list[Gold], scheme: Scheme) -> list[Finding]:
-    """Whether the spans of the config `annotations` fit the texts of the documents."""
+def annotations_of(rows: list[Json], golds: list[Gold], scheme: Scheme) -> tuple[list[Annotation], list[Finding]]:
+    """The annotations in rows of the config of that name, and what does not fit the documents."""
+    annotations = []
     documents = {gold.document.doc_id: gold.document for gold in golds}
     findings: list[Finding] = []
     for row in rows:
+        null = [name for name, value in row.items() if value is None or (isinstance(value, list) and None in value)]
+        if null:
+            findings.append(
+                Finding(f"annotations {row['doc_id']}", "null", f"{', '.join(null)} is null or holds a null")
+            )
+            continue
         if row["doc_id"] not in documents:
             findings.append(Finding(f"annotations {row['doc_id']}", "config-disagrees", "no such document"))
             continue
-        if row["state"] not in ("submitted", "skipped", "draft"):
+        if row["state"] not in get_args(State):
             findings.append(Finding(f"annotations {row['doc_id']}", "state-unknown", f"state is {row['state']!r}"))
         spans, found = _spans(documents[row["doc_id"]], row["spans"], scheme)
         findings += found
-        findings += _read_relations(documents[row["doc_id"]], row["relations"], spans, scheme)[1]
+        relations, found = _read_relations(documents[row["doc_id"]], row["relations"], spans, scheme)
+        findings += found
+        who = row["annotator"], row["state"]
+        annotations.append(Annotation(row["doc_id"], *who, tuple(spans.values()), tuple(relations), row["round"]))
+    return annotations, findings
+
+
+def check_others(
+    annotations: list[Annotation], golds: list[Gold], scheme: Scheme, languages: Mapping[str, Language]
+) -> list[Finding]:
+    """The checks of annotations that are not themselves the gold: all of them warnings."""
+    by_id = {gold.document.doc_id: gold for gold in golds}
+    findings = []
+    for annotation in annotations:
+        gold = by_id.get(annotation.doc_id)
+        if gold is None or (set(annotation.spans), set(annotation.relations)) == (set(gold.spans), set(gold.relations)):
+            continue
+        other = Gold(gold.document, annotation.spans, annotation.relations)
+        where = f"{annotation.round}/{annotation.annotator}"
+        findings += [
+            Finding(f"{where}: {f.place}", f.id, f.message, "warning") for f in check_golds([other], scheme, languages)
+        ]
     return findings
 
 
 def check_manifest(
-    manifest: Json, sizes: Mapping[str, int], hashes: Mapping[str, str], content: Mapping[str, str]
+    manifest: Json, sizes: Mapping[str, int], hashes: Mapping[str, list[str]], content: Mapping[str, str]
 ) -> list[Finding]:
     """Whether the manifest says of each config what is there: rows, SHA-256 of the file, content hash."""
     findings = []
@@ -186,10 +235,25 @@ def check_manifest(
             continue
         actual = {"rows": sizes[config], "sha256": hashes[config], "content_sha256": content[config]}
         for key, value in actual.items():
-            if said.get(key) != value:
+            if said.get(key) != value and [said.get(key)] != value:
                 findings.append(
                     Finding(f"manifest {config}", "manifest-disagrees", f"{key} is {said.get(key)}, found {value}")
                 )
+    return findings
+
+
+def check_inputs(manifest: Json, inputs: Mapping[str, str], version: str) -> list[Finding]:
+    """Whether a manifest was made from these inputs (SHA-256 by file) and carries this version."""
+    said = manifest.get("inputs")
+    said = said if isinstance(said, dict) else {}
+    findings = [
+        Finding(name, "input-changed", "is not what the dataset was made from; run `testimonia export-gold`")
+        for name in sorted({*said, *inputs})
+        if said.get(name) != inputs.get(name)
+    ]
+    if manifest.get("version") != version:
+        message = f"version is {manifest.get('version')}, rounds.toml says {version}"
+        findings.append(Finding("manifest", "manifest-disagrees", message))
     return findings
 
 
@@ -199,14 +263,24 @@ def check_card(header: Json, manifest: Json, scheme: Scheme) -> list[Finding]:
     if str(header.get("version")) != str(manifest.get("version")):
         message = f"version is {header.get('version')}, the manifest says {manifest.get('version')}"
         findings.append(Finding("card", "card-disagrees", message))
-    infos = {info.get("config_name"): info for info in header.get("dataset_info") or [] if isinstance(info, dict)}
+    listed = header.get("dataset_info")
+    listed = [info for info in listed if isinstance(info, dict)] if isinstance(listed, list) else []
+    infos = {str(info.get("config_name")): info for info in listed}
     configs = manifest.get("configs")
     for config, said in configs.items() if isinstance(configs, dict) else ():
         info = infos.get(config) or {}
-        sizes = [split.get("num_examples") for split in info.get("splits") or []]
-        if sizes != [said["rows"]]:
-            message = f"num_examples is {sizes}, the manifest says [{said['rows']}]"
+        splits = info.get("splits")
+        sizes = (
+            [split.get("num_examples") for split in splits if isinstance(split, dict)]
+            if isinstance(splits, list)
+            else []
+        )
+        rows = said.get("rows") if isinstance(said, dict) else None
+        if sizes != [rows]:
+            message = f"num_examples is {sizes}, the manifest says [{rows}]"
             findings.append(Finding(f"card {config}", "card-disagrees", message))
+        if config not in tables.CONFIGS:
+            continue
         expected = tables.yaml_features(tables.features(config, scheme))
         if json.dumps(info.get("features")) != json.dumps(expected):
             findings.append(Finding(f"card {config}", "card-disagrees", "features are not those of the scheme"))
