@@ -80,3 +80,10 @@ def test_export_gold_refuses_and_writes_nothing(copy: Path, path: str, data: byt
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert message in done.stdout + done.stderr
     assert {p: p.read_bytes() for p in (copy / "dataset").rglob("*") if p.is_file()} == before
+
+
+def test_a_stale_card_is_found(copy: Path) -> None:
+    card = copy / "DATASET_CARD.md"
+    card.write_text(card.read_text() + "\nOne more sentence.\n")
+    done = run("validate-dataset", "--corpus", copy)
+    assert (done.returncode, "DATASET_CARD.md: its text is not that of" in done.stdout) == (1, True)

@@ -217,10 +217,7 @@ def _check_papers(path: Path, rows: dict[str, list[Json]], corpus: Corpus) -> li
     top, body = card.split_header(_read_card(path / "README.md"))
     if path.resolve() == corpus.dataset.resolve():
         findings += check_inputs(manifest, _inputs(corpus), corpus.version)
-        if (
-            card.split_header(_read_card(corpus.folder / CARD))[1]
-            != card.split_header(_read_card(path / "README.md"))[1]
-        ):
+        if card.split_header(_read_card(corpus.folder / CARD))[1] != body:
             findings.append(Finding(CARD, "card-disagrees", "its text is not that of dataset/README.md; export again"))
     findings += check_card(top, manifest, corpus.scheme)
     summed = dict(line.split("  ", 1)[::-1] for line in _read_card(path / SUMS).splitlines() if "  " in line)
