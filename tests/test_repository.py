@@ -6,7 +6,10 @@ import ast
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
+from typing import Any
 
+import pytest
 import typer.main
 
 from testimonia.cli import app
@@ -47,3 +50,13 @@ def test_the_import_contract_names_every_module() -> None:
 def test_the_lock_names_no_host() -> None:
     assert "http://" not in (lock := (ROOT / "requirements.lock").read_text())
     assert "https://" not in lock
+
+
+def test_the_readme_loads_the_dataset_as_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    snippet = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    assert len(names["documents"]) == 5
+    assert len(names["tokens"]) > 50
