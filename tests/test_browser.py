@@ -114,8 +114,7 @@ def test_what_is_dragged_is_what_is_pulled(
     project = studio.project(project_title(corpus, FIRST))
     listed: list[Any] = list(studio.client.tasks.list(project=project, include="id,data"))
     [task] = [task.id for task in listed if task.data["doc_id"] == doc_id]
-    document = corpus.document(doc_id)
-    assert document is not None
+    document = corpus.by_id[doc_id]
     right_to_left = document.language == "ar"
 
     page.goto(f"{studio.address.url}/projects/{project}/data?task={task}")

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -163,8 +164,7 @@ def pull_annotations(
     one = read.round(round_)
     with _studio() as studio:
         pulled = transfer.pull_annotations(read, studio, one, server.home(), _progress("pulling"), replace)
-    kinds = {"new": pulled.new, "changed": pulled.changed, "same": pulled.same, "kept": pulled.kept}
-    kinds["gone"] = pulled.gone
+    kinds: dict[str, tuple[str, ...]] = asdict(pulled)
     if as_json:
         typer.echo(json.dumps(kinds))
         return

@@ -37,8 +37,15 @@ class Corpus:
     version: str
     rounds: tuple[Round, ...]
 
-    def document(self, doc_id: str) -> Document | None:
-        return next((document for document in self.documents if document.doc_id == doc_id), None)
+    @property
+    def by_id(self) -> dict[str, Document]:
+        """The documents by doc_id."""
+        return {document.doc_id: document for document in self.documents}
+
+    @property
+    def released(self) -> tuple[Round, ...]:
+        """The rounds that make the release."""
+        return tuple(one for one in self.rounds if one.release)
 
     def round(self, name: str | None) -> Round:
         """The round of that id, or the last annotation round. Raises InputError."""

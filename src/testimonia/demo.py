@@ -40,9 +40,7 @@ def run_demo(folder: Path, work: Path, say: Say) -> None:
     corpus = read_corpus(work)
     say("starting a Label Studio of its own (the first start takes up to two minutes)")
     with server.running(work / "home") as one, Studio(one.address) as studio:
-        for released in corpus.rounds:
-            if not released.release:
-                continue
+        for released in corpus.released:
             loaded = load_seeds(corpus, studio, released, True, _quiet)
             say(f"{released.id}: loaded {loaded.new} articles with {loaded.annotations} annotations")
             drafts = {doc_id: task.get("drafts") for doc_id, task in read_round(corpus.exports / released.id).items()}
@@ -50,7 +48,8 @@ def run_demo(folder: Path, work: Path, say: Say) -> None:
                 path.unlink()
             pulled = pull_annotations(corpus, studio, released, work / "home", _quiet)
             for doc_id, task in read_round(corpus.exports / released.id).items():  # drafts cannot be imported
-                write_json(corpus.exports / released.id / f"{doc_id}.json", task | {"drafts": drafts[doc_id]})
+                if drafts.get(doc_id):
+                    write_json(corpus.exports / released.id / f"{doc_id}.json", task | {"drafts": drafts[doc_id]})
             say(f"{released.id}: pulled {len(pulled.new)} articles back")
     say("server stopped")
     made = export_gold(corpus)

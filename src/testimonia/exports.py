@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from testimonia.corpus import Corpus, Round
+from testimonia.corpus import Corpus
 from testimonia.document import Annotation
 from testimonia.errors import Finding, InputError
 from testimonia.files import read_json
@@ -28,7 +28,7 @@ def read_round(folder: Path) -> dict[str, Json]:
 
 def read_annotations(corpus: Corpus) -> tuple[list[Annotation], list[Finding]]:
     """Every annotation of the rounds that make the release, and what was found wrong in them."""
-    documents = {document.doc_id: document for document in corpus.documents}
+    documents = corpus.by_id
     annotations: list[Annotation] = []
     findings: list[Finding] = []
     known = {one.id for one in corpus.rounds}
@@ -36,13 +36,9 @@ def read_annotations(corpus: Corpus) -> tuple[list[Annotation], list[Finding]]:
         if folder not in known:
             message = "is no round of rounds.toml; its exports are not used"
             findings.append(Finding(folder, "round-unknown", message, "warning"))
-    for one in _released(corpus):
+    for one in corpus.released:
         tasks = read_round(corpus.exports / one.id)
         parsed, found = parse_tasks(tasks.values(), documents, corpus.scheme, one.id)
         annotations += parsed
         findings += [Finding(f"{one.id}/{f.place}", f.id, f.message, f.severity) for f in found]
     return annotations, findings
-
-
-def _released(corpus: Corpus) -> list[Round]:
-    return [one for one in corpus.rounds if one.release]

@@ -143,9 +143,8 @@ def _inputs(corpus: Corpus) -> dict[str, str]:
     paths = [corpus.folder / "seeds" / "sources.toml", *(corpus.folder / "seeds").glob("*.txt")]
     labeling = corpus.folder / "labeling"
     paths += [path for path in labeling.rglob("*") if path.is_file() and path.suffix in (".toml", ".md", ".xml")]
-    for one in corpus.rounds:
-        if one.release:
-            paths += (corpus.exports / one.id).glob("*.json")
+    for one in corpus.released:
+        paths += (corpus.exports / one.id).glob("*.json")
     return {path.relative_to(corpus.folder).as_posix(): sha256_of(path) for path in sorted(set(paths))}
 
 
@@ -211,7 +210,7 @@ def _check_papers(path: Path, rows: dict[str, list[Json]], corpus: Corpus) -> li
     if not isinstance(manifest, dict):
         return [Finding(MANIFEST, "manifest-disagrees", "is not a JSON object")]
     sizes = {config: len(found) for config, found in rows.items()}
-    files = {config: [sha256_of(file) for file in sorted((path / config).glob("*.parquet"))] for config in rows}
+    files = {config: " ".join(map(sha256_of, sorted((path / config).glob("*.parquet")))) for config in rows}
     content = {config: content_sha256(found) for config, found in rows.items()}
     findings += check_manifest(manifest, sizes, files, content)
     top, body = card.split_header(_read_card(path / "README.md"))

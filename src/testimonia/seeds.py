@@ -25,13 +25,13 @@ def read_seeds(folder: Path, languages: Collection[str]) -> list[Document]:
     mark, NUL, a carriage return, zones that overlap or leave the text, an unknown language, an id that stands twice.
     """
     sources = Table.read(folder / "sources.toml")
-    documents: list[Document] = []
+    documents: dict[str, Document] = {}
     files: set[str] = set()
     for fold, table in enumerate(sources.tables("document")):
         document = _document(folder, table, fold, languages)
-        if document.doc_id in {other.doc_id for other in documents}:
+        if document.doc_id in documents:
             raise table.error("the id stands twice; give each document its own")
-        documents.append(document)
+        documents[document.doc_id] = document
         file = table.string("file")
         if file in files:
             raise table.error(f"file = {file!r} belongs to another document already; give each its own")
@@ -43,7 +43,7 @@ def read_seeds(folder: Path, languages: Collection[str]) -> list[Document]:
         raise sources.error(f"has no entry for {min(strays)}; add a [[document]] or remove the file")
     if not documents:
         raise sources.error("lists no [[document]]; add one per article")
-    return documents
+    return list(documents.values())
 
 
 def _document(folder: Path, table: Table, fold: int, languages: Collection[str]) -> Document:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,9 @@ def load_seeds(corpus: Corpus, studio: Studio, one: Round, with_annotations: boo
     entries: dict[str, list[Json]] = {}
     drafts = 0
     if with_annotations:
+        documents = corpus.by_id
         for doc_id, task in read_round(corpus.exports / one.id).items():
-            document = corpus.document(doc_id)
-            if document is None or task["data"].get("text") != document.text:
+            if doc_id not in documents or task["data"].get("text") != documents[doc_id].text:
                 raise InputError(f"{corpus.exports / one.id / doc_id}.json: its text is no document of the corpus")
             entries[doc_id] = list(task.get("annotations") or [])
             drafts += len(task.get("drafts") or [])
@@ -87,32 +87,29 @@ def pull_annotations(
     folder = corpus.exports / one.id
     pseudonyms = Pseudonyms(home / "pseudonyms.json")
     users = studio.users()
-    new: list[str] = []
-    changed: list[str] = []
-    same: list[str] = []
-    kept: list[str] = []
+    documents = corpus.by_id
+    outcome: dict[str, str] = {}
     with locked(folder):
         before = {path.stem: _readable(path) for path in sorted(folder.glob("*.json"))}
         for task in studio.export(project, progress):
             doc_id = str(task.get("data", {}).get("doc_id"))
-            if corpus.document(doc_id) is None:
+            if doc_id not in documents:
                 raise StudioError(
                     f"task {task.get('id')}: doc_id {doc_id!r} is no document of the corpus; delete the task"
                 )
-            if doc_id in {*new, *changed, *same, *kept}:
+            if doc_id in outcome:
                 raise StudioError(f"{doc_id}: two tasks hold it; delete the one without annotations")
             pulled = pseudonymised(task, users, pseudonyms)
             if before.get(doc_id) == pulled:
-                same.append(doc_id)
-                continue
-            if not replace and _annotators(before.get(doc_id)) - _annotators(pulled):
-                kept.append(doc_id)
-                continue
-            (changed if doc_id in before else new).append(doc_id)
-            write_json(folder / f"{doc_id}.json", pulled)
+                outcome[doc_id] = "same"
+            elif not replace and _annotators(before.get(doc_id)) - _annotators(pulled):
+                outcome[doc_id] = "kept"
+            else:
+                outcome[doc_id] = "changed" if doc_id in before else "new"
+                write_json(folder / f"{doc_id}.json", pulled)
         write_atomic(folder / "label_config.xml", studio.label_config(project))
-    gone = set(before) - {*new, *changed, *same, *kept}
-    return Pulled(*(tuple(sorted(doc_ids)) for doc_ids in (new, changed, same, kept, gone)))
+    outcome |= dict.fromkeys(set(before) - set(outcome), "gone")
+    return Pulled(*(tuple(sorted(d for d, o in outcome.items() if o == field.name)) for field in fields(Pulled)))
 
 
 def _readable(path: Path) -> Json:

@@ -221,7 +221,7 @@ def check_others(
 
 
 def check_manifest(
-    manifest: Json, sizes: Mapping[str, int], hashes: Mapping[str, list[str]], content: Mapping[str, str]
+    manifest: Json, sizes: Mapping[str, int], hashes: Mapping[str, str], content: Mapping[str, str]
 ) -> list[Finding]:
     """Whether the manifest says of each config what is there: rows, SHA-256 of the file, content hash."""
     findings = []
@@ -235,7 +235,7 @@ def check_manifest(
             continue
         actual = {"rows": sizes[config], "sha256": hashes[config], "content_sha256": content[config]}
         for key, value in actual.items():
-            if said.get(key) != value and [said.get(key)] != value:
+            if said.get(key) != value:
                 findings.append(
                     Finding(f"manifest {config}", "manifest-disagrees", f"{key} is {said.get(key)}, found {value}")
                 )
