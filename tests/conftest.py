@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from testimonia import server
 from testimonia.corpus import Corpus, read_corpus
@@ -15,6 +16,7 @@ from testimonia.studio import Studio
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
+SHOTS = ROOT / "build" / "screenshots"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
@@ -52,3 +54,30 @@ def running(home: Path) -> Iterator[server.Server]:
 def studio(running: server.Server) -> Iterator[Studio]:
     with Studio(running.address) as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The real Chromium."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def page(browser: Browser, running: server.Server, home: Path) -> Iterator[Page]:
+    """A page of Label Studio, logged in as the owner."""
+    values = server.read_secrets(home)
+    context = browser.new_context(viewport={"width": 1500, "height": 1000})
+    page = context.new_page()
+    page.goto(f"{running.address.url}/user/login")
+    page.fill("input[name=email]", values["email"])
+    page.fill("input[name=password]", values["password"])
+    page.click("button[type=submit]")
+    page.wait_for_url(lambda url: "/user/login" not in url)
+    yield page
+    context.close()

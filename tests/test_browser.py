@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from testimonia import server
 from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Span, attributes_of
 from testimonia.exports import read_annotations
 from testimonia.studio import Studio
 from testimonia.transfer import load_seeds, project_title, pull_annotations
-from tests.conftest import ROOT
+from tests.conftest import SHOTS
 
 pytestmark = pytest.mark.browser
 FIRST = Round("first", "annotation", True)
-SHOTS = ROOT / "build" / "screenshots"
 
 # The box of a stretch of the text, by its first occurrence: [left, top, right, bottom] of its first and last character.
 BOX = """([quote]) => {
@@ -45,25 +42,6 @@ BOX = """([quote]) => {
 
 def quiet(done: int, total: int) -> None:
     pass
-
-
-@pytest.fixture(scope="module")
-def page(running: server.Server, home: Path) -> Iterator[Page]:
-    """Chromium, logged in as the owner."""
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    values = server.read_secrets(home)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-background-networking"]
-        )
-        page = browser.new_page(viewport={"width": 1500, "height": 1000})
-        page.goto(f"{running.address.url}/user/login")
-        page.fill("input[name=email]", values["email"])
-        page.fill("input[name=password]", values["password"])
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "/user/login" not in url)
-        yield page
-        browser.close()
 
 
 def drag(page: Page, quote: str, right_to_left: bool) -> None:

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from testimonia import demo, release, tables
+from testimonia import demo, gamma, release, tables
 from testimonia.adjudication import gold_of
+from testimonia.agreement import measure_agreement
 from testimonia.checks import check_gold
 from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of
 from testimonia.errors import Finding
-from testimonia.exports import read_annotations
+from testimonia.exports import read_annotations, read_exports
 from testimonia.tasks import parse_tasks
 from tests.conftest import DATA, ROOT, copy_corpus
 
@@ -26,12 +27,17 @@ INVALID = sorted((DATA / "invalid").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
-def test_each_check_fires_on_its_file(path: Path, corpus: Corpus, tmp_path: Path) -> None:
+def test_each_check_fires_on_its_file(
+    path: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = json.loads(path.read_text())
     if case["kind"] == "gold":
         findings = check_gold(gold_in(case), corpus.scheme, corpus.languages[case["language"]])
     elif case["kind"] == "export":
         findings = findings_on_export(case, corpus)
+    elif case["kind"] == "agreement":
+        monkeypatch.setattr(gamma, "REACH", case.get("reach", gamma.REACH))
+        findings = findings_on_agreement(case, tmp_path)
     elif case["kind"] == "round":
         folder = copy_corpus(tmp_path / "corpus")
         (folder / "labeling" / "exports" / case["folder"]).mkdir()
@@ -44,7 +50,18 @@ def test_each_check_fires_on_its_file(path: Path, corpus: Corpus, tmp_path: Path
 
 def test_every_check_has_a_file() -> None:
     ids = {"relation-duplicate", "span-duplicate"}  # made of the kind and -duplicate
-    for name in ("tasks", "checks", "validation", "release", "adjudication", "exports", "demo"):
+    for name in (
+        "tasks",
+        "checks",
+        "validation",
+        "release",
+        "adjudication",
+        "exports",
+        "demo",
+        "passes",
+        "agreement",
+        "gamma",
+    ):
         for node in ast.walk(ast.parse((ROOT / "src" / "testimonia" / f"{name}.py").read_text())):
             candidate: ast.expr | None = None
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
@@ -85,6 +102,13 @@ def findings_on_export(case: Json, corpus: Corpus) -> list[Finding]:
     document = Document("d-1", "fr", case["text"])
     annotations, findings = parse_tasks(case["tasks"], {"d-1": document}, corpus.scheme, "first")
     return findings + gold_of([document], annotations, [Round("first", "annotation", True)])[1]
+
+
+def findings_on_agreement(case: Json, folder: Path) -> list[Finding]:
+    files = [folder / f"{number}.json" for number in range(len(case["files"]))]
+    for path, tasks in zip(files, case["files"], strict=True):
+        path.write_text(json.dumps(tasks))
+    return list(measure_agreement(read_exports(files), {}, with_gamma="reach" in case).findings)
 
 
 def findings_on_dataset(case: Json, folder: Path) -> list[Finding]:

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Annotated news data: from Label Studio to a Hugging Face dataset.",
 )
-ANNOTATE, BUILD, RELEASE = "annotate", "build", "release"
+ANNOTATE, BUILD, EVALUATE, RELEASE = "annotate", "build", "evaluate", "release"
 
 CorpusOption = Annotated[Path, typer.Option("--corpus", help="Folder with seeds/, labeling/ and dataset/.")]
 RoundOption = Annotated[
@@ -239,6 +240,74 @@ def validate_dataset(
         _print_findings(findings)
         typer.echo(f"{' '.join(map(str, targets))}: {len(errors)} errors, {len(findings) - len(errors)} warnings")
     if errors:
+        raise typer.Exit(1)
+
+
+class Drawn(StrEnum):
+    """What a bootstrap draws."""
+
+    AUTO = "auto"
+    DOCUMENTS = "documents"
+    SENTENCES = "sentences"
+
+
+@app.command(rich_help_panel=EVALUATE)
+def measure_agreement(
+    exports: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="JSON exports of any Label Studio project, or folders of them; else a round of the corpus."
+        ),
+    ] = None,
+    corpus: CorpusOption = Path(),
+    round_: RoundOption = None,
+    scheme: Annotated[
+        Path | None, typer.Option("--scheme", help="scheme.toml that names the labels; else those found.")
+    ] = None,
+    annotator: Annotated[
+        list[str] | None, typer.Option("--annotator", help="Compare these annotators only; give it once for each.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write one self-contained page here.")] = None,
+    gamma: Annotated[bool, typer.Option("--gamma", help="Also gamma (Mathet et al. 2015); slow.")] = False,
+    resample: Annotated[
+        Drawn, typer.Option(help="What the bootstrap draws; auto: documents where enough.")
+    ] = Drawn.AUTO,
+    resamples: Annotated[int, typer.Option(min=0, max=100_000, help="Draws of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """How far annotators agree: span F1, alpha_U, kappa, relation F1, each with its 95% interval."""
+    from testimonia import agreement, report
+    from testimonia import corpus as corpora
+    from testimonia import exports as sources
+    from testimonia.errors import errors_among
+    from testimonia.files import write_atomic
+    from testimonia.resampling import Resampling
+    from testimonia.scheme import read_scheme
+
+    languages = {}
+    if exports:
+        source = sources.read_exports(exports, read_scheme(scheme) if scheme else None)
+        title = ", ".join(path.name for path in exports)
+    else:
+        read = corpora.read_corpus(corpus)
+        one = read.round(round_)
+        source, languages = sources.read_corpus_round(read, one), dict(read.languages)
+        title = f"{read.scheme.name}: {one.id}"
+    source = source.of(annotator or [])
+    measured = agreement.measure_agreement(
+        source, languages, Resampling(resamples, seed), blocks=resample.value, with_gamma=gamma
+    )
+    if html:
+        write_atomic(html, report.agreement_html(measured, f"Agreement · {title}", source.scheme, languages))
+    if as_json:
+        typer.echo(json.dumps(measured.as_json(), ensure_ascii=False))
+    else:
+        _print_findings(measured.findings)
+        typer.echo(report.agreement_text(measured), nl=False)
+        if html:
+            typer.echo(f"wrote {html}")
+    if errors_among(measured.findings):
         raise typer.Exit(1)
 
 

@@ -34,6 +34,7 @@ class Attribute:
     placeholder: str = ""
     registry: str = ""
     same: tuple[str, ...] = ()
+    control: str = ""  # of a label config that was not made from the scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,10 @@ class Scheme:
     @property
     def relation_names(self) -> list[str]:
         return [relation.name for relation in self.relations]
+
+    def controls(self, label: Label) -> dict[str, Attribute]:
+        """The attributes of a label by the name of their control in the label config."""
+        return {a.control or column(label.name, a.name): a for a in label.attributes}
 
     @property
     def columns(self) -> dict[str, tuple[Label, Attribute]]:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeGuard, TypeVar
 from testimonia.document import Annotation, Document, Relation, Span, State, Value, attributes_of
 from testimonia.errors import Finding, Severity
 from testimonia.label_config import PROPOSED, TEXT_OBJECT
-from testimonia.scheme import Attribute, Label, Scheme, column
+from testimonia.scheme import Attribute, Label, Scheme
 
 Json = dict[str, Any]
 _T = TypeVar("_T", Span, Relation)
@@ -305,13 +305,13 @@ class _Reader:
         return start, end
 
     def _attributes(self, label: Label, region: _Region, bounds: tuple[int, int]) -> dict[str, Value | None]:
-        columns = self.scheme.columns
-        own = {column(label.name, attribute.name): attribute for attribute in label.attributes}
+        controls = {name for other in self.scheme.labels for name in self.scheme.controls(other)}
+        own = self.scheme.controls(label)
         place = f"[{bounds[0]}, {bounds[1]}) {label.name}"
         values: dict[str, Value | None] = {}
         for result in region.attributes:
             name = str(result.get("from_name"))
-            target = name.removesuffix(PROPOSED) if name not in columns else name
+            target = name.removesuffix(PROPOSED) if name not in controls else name
             if target in own:
                 attribute = own[target]
                 value = self._value(place, attribute, result)
@@ -323,7 +323,7 @@ class _Reader:
                     )
                 else:
                     values[attribute.name] = value
-            elif target in columns:
+            elif target in controls:
                 self._warn("attribute-of-other-label", f"{place}: {name} is left from another label; left out")
             else:
                 self._error("attribute-unknown", f"{place}: {name!r} is no attribute of the scheme")

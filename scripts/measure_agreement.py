@@ -1,0 +1,5 @@
+"""How far annotators agree."""
+
+from testimonia.cli import main
+
+main("measure-agreement")

@@ -1,0 +1,265 @@
+"""Krippendorff's alpha for unitizing (alpha_U), for characters, and for values, from counts that add up over blocks.
+
+alpha_U: Krippendorff (1995), On the reliability of unitizing continuous data, Sociological Methodology 25, 47-76;
+alpha: Krippendorff (2004), Content Analysis, chapter 11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from testimonia.matching import Floats, Ints, Spans, added, overlapping, runs
+from testimonia.passes import Layout
+from testimonia.resampling import Statistic
+
+
+def disjoint(units: Spans) -> Spans:
+    """The units without those that overlap an earlier one of their pass and label; the first by (start, end) stays."""
+    order = np.lexsort((units.end, units.start, units.label, units.document))
+    units = units.take(order)
+    same = (units.document[1:] == units.document[:-1]) & (units.label[1:] == units.label[:-1])
+    if not (same & (units.start[1:] < units.end[:-1])).any():
+        return units
+    kept = np.zeros(len(units), bool)
+    last: tuple[int, int, int] = (-1, -1, 0)
+    for row, (number, start, end, label) in enumerate(
+        zip(*(c.tolist() for c in (units.document, units.start, units.end, units.label)), strict=True)
+    ):
+        if (number, label) != last[:2] or start >= last[2]:
+            kept[row], last = True, (number, label, end)
+    return units.take(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Unitizing:
+    """Counts of alpha_U: blocks x columns, and the label and length of each of the K classes of units.
+
+    Columns: observed disagreement per label, length, length times raters, units per class, places per class.
+    """
+
+    counts: Floats
+    labels: int
+    label: Ints
+    length: Ints
+
+    def disagreements(self, sums: Floats) -> tuple[Floats, Floats]:
+        """Observed and expected disagreement per label (n x labels each) of n sums of counts.
+
+        Krippendorff (1995), equations for D_oc and D_ec; a unit of length l has a place wherever it fits into a gap.
+        """
+        classes = len(self.length)
+        total, line = sums[:, self.labels, None], sums[:, self.labels + 1, None]
+        units, places = sums[:, self.labels + 2 : self.labels + 2 + classes], sums[:, self.labels + 2 + classes :]
+        size = self.length.astype(np.float64)
+        member = (self.label[:, None] == np.arange(self.labels)).astype(np.float64)
+        among = (units * (2 * size**3 - 3 * size**2 + size)) @ member * (units @ member - 1) / 3
+        above = 2 / total * (among + (units * size**2 * places) @ member)
+        below = line * (line - 1) - (units * size * (size - 1)) @ member
+        return sums[:, : self.labels] / total**2, above / below
+
+    def alpha(self, label: int | None = None) -> Statistic:
+        """alpha_U of one label, or over all: 1 - sum of observed / sum of expected."""
+
+        def statistic(sums: Floats) -> Floats:
+            observed, expected = self.disagreements(sums)
+            if label is not None:
+                observed, expected = observed[:, label, None], expected[:, label, None]
+            result: Floats = 1 - observed.sum(axis=1) / expected.sum(axis=1)
+            return result
+
+        return statistic
+
+
+def observed(layout: Layout, units: Spans, labels: int) -> Floats:
+    """Each unit's part in the observed disagreement of alpha_U, before division by the square of the length.
+
+    Krippendorff (1995): for every two passes, overlapping units disagree by the squares of the differences of their
+    beginnings and of their ends; a unit that lies in a gap of the other pass by the square of its length. Both
+    orders of the two count. The sum is averaged over the pairs of passes of the document.
+    """
+    sides = layout.sides(units)
+    left, right = sides.left.by_label(labels), sides.right.by_label(labels)
+    i, j = overlapping(left, right)
+    squares = (left.start[i] - right.start[j]) ** 2.0 + (left.end[i] - right.end[j]) ** 2.0
+    owner = np.where(left.start[i] <= right.start[j], sides.left_rows[i], sides.right_rows[j])
+    parts = added(owner, 2 * squares, len(units))
+    for rows, hit in ((sides.left_rows, i), (sides.right_rows, j)):
+        alone = rows[np.bincount(hit, minlength=len(rows)) == 0]
+        parts += 2 * np.bincount(alone, minlength=len(units)) * (units.end - units.start) ** 2.0
+    raters = layout.raters[layout.document[units.document]]
+    averaged: Floats = parts / np.maximum(raters * (raters - 1), 1)
+    return averaged
+
+
+def unitizing(layout: Layout, units: Spans, parts: Floats, drawn: Ints, labels: int) -> Unitizing:
+    """The counts of alpha_U over the documents of a group, one continuum in the order of the documents.
+
+    `parts` as `observed` gives them; `drawn`: the drawn block of each block of the layout, -1 outside the group.
+    Documents that fewer than two passed over are left out. Where an annotator has not passed over a document, that
+    annotator's continuum goes on with the next; with every annotator in every document this is Krippendorff's.
+    """
+    inside = np.zeros(len(layout.lengths), bool)
+    inside[layout.block_document[drawn >= 0]] = True
+    inside &= layout.raters > 1
+    blocks = int(drawn.max(initial=-1)) + 1
+    rows = np.flatnonzero(inside[layout.document])
+    rows = rows[np.lexsort((layout.document[rows], layout.annotator[rows]))]
+    lengths = layout.lengths[layout.document[rows]]
+    line = int(lengths.sum())
+    base = np.full(len(layout.document), -1)
+    base[rows] = np.cumsum(lengths) - lengths  # all raters' continua one after the other
+    kept = np.flatnonzero(base[units.document] >= 0)
+    units, parts = units.take(kept), parts[kept]
+    position = units.label * line + base[units.document]
+    # Gaps, per label and rater: from each end (or the rater's first place) to the next start (or the rater's last).
+    edges = np.append(base[rows][np.diff(layout.annotator[rows], prepend=-1) != 0], line)
+    every = np.arange(labels)[:, None] * line
+    gap_start = np.sort(np.append(position + units.end, (every + edges[:-1]).ravel()))
+    gap_end = np.sort(np.append(position + units.start, (every + edges[1:]).ravel()))
+    # Blocks cut the gaps into pieces.
+    first = np.searchsorted(layout.block_document, layout.document[rows])
+    sizes = np.searchsorted(layout.block_document, layout.document[rows], side="right") - first
+    of_rows = runs(first, sizes)
+    cuts = np.repeat(base[rows], sizes) + layout.block_start[of_rows]
+    block = drawn[of_rows]
+    fresh = np.diff(block, prepend=-1) != 0
+    cuts, block = cuts[fresh], block[fresh]
+    cut = (every + cuts).ravel()
+    nth = np.searchsorted(cut, gap_start, side="right") - 1
+    counts = np.maximum(np.searchsorted(cut, gap_end, side="left") - nth, 0)
+    gap, nth = np.repeat(np.arange(len(gap_start)), counts), runs(nth, counts)
+    stop = np.append(cut[1:], labels * line)[nth]
+    from_ = gap_end[gap] - np.maximum(gap_start[gap], cut[nth])
+    to = gap_end[gap] - np.minimum(gap_end[gap], stop)
+    key = (nth // max(len(cuts), 1)) * blocks + block[nth % max(len(cuts), 1)]
+    # Classes of units: (label, length). A piece that ends `to` before its gap does holds places for length l.
+    width = line + 2
+    classes, of_class = np.unique(units.label * width + (units.end - units.start), return_inverse=True)
+    label, length = classes // width, classes % width
+    query = label * blocks + np.arange(blocks)[:, None]
+    places = _hinge(key, from_ + 1, query, length, width) - _hinge(key, to + 1, query, length, width)
+    where = drawn[layout.block_of(layout.document[units.document], units.start)]
+    share = added(where * labels + units.label, parts, blocks * labels).reshape(blocks, labels)
+    number = np.bincount(where * len(classes) + of_class, minlength=blocks * len(classes)).reshape(blocks, len(classes))
+    extent = block_lengths(layout) * inside[layout.block_document]
+    extents = np.bincount(drawn[drawn >= 0], extent[drawn >= 0], minlength=blocks)
+    weighted = extent * layout.raters[layout.block_document]
+    lines = np.bincount(drawn[drawn >= 0], weighted[drawn >= 0], minlength=blocks)
+    return Unitizing(np.column_stack([share, extents, lines, number, places]), labels, label, length)
+
+
+def characters(layout: Layout, units: Spans, labels: int) -> Floats:
+    """Counts of the alpha of characters, blocks x (2 * labels + 1).
+
+    Each character of a document with m >= 2 passes is a unit with m values: within a span of the label or not. Per
+    label: coincidences of within with not within, sum of k (m - k) / (m - 1) where k of m are within; values that
+    are within. Last: all values. Krippendorff (2004), section 11.3.
+    """
+    blocks, total = len(layout.block_start), int(layout.lengths.sum())
+    base = np.cumsum(layout.lengths) - layout.lengths
+    order = np.lexsort((units.start, units.label, units.document))
+    units = units.take(order)
+    key = (units.document * labels + units.label) * layout.width
+    reach = np.maximum.accumulate(key + units.end) if len(units) else key
+    fresh = np.append(True, key[1:] + units.start[1:] > reach[:-1])[: len(units)]  # overlapping ones are joined
+    line = units.label * total + base[layout.document[units.document]]
+    starts = (line + units.start)[fresh]
+    last = np.append(np.flatnonzero(fresh)[1:] - 1, len(units) - 1)[: len(starts)]
+    ends = line[last] + reach[last] - key[last]
+    cut = (np.arange(labels)[:, None] * total + base[layout.block_document] + layout.block_start).ravel()
+    positions = np.concatenate([starts, ends, cut])
+    order = np.argsort(positions)
+    steps = np.repeat([1, -1, 0], [len(starts), len(ends), len(cut)])[order]
+    positions = positions[order]
+    within = np.cumsum(steps)
+    width = np.diff(positions, append=labels * total)
+    nth = np.searchsorted(cut, positions, side="right") - 1
+    block, column = nth % max(blocks, 1), nth // max(blocks, 1)
+    raters = layout.raters[layout.block_document]
+    pairable = raters > 1
+    width *= pairable[block]
+    mixed = within * (raters[block] - within) / np.maximum(raters[block] - 1, 1)
+    cell = block * labels + column
+    shape = blocks, labels
+    coincidences = added(cell, mixed * width, blocks * labels).reshape(shape)
+    values = added(cell, within * width, blocks * labels).reshape(shape)
+    return np.column_stack([coincidences, values, block_lengths(layout) * raters * pairable])
+
+
+def character_alpha(labels: int, label: int) -> Statistic:
+    """The alpha of characters of one label; not defined where no character or every one is within."""
+
+    def statistic(sums: Floats) -> Floats:
+        mixed, ones, n = sums[:, label], sums[:, labels + label], sums[:, 2 * labels]
+        result: Floats = 1 - (n - 1) * mixed / (ones * (n - ones))
+        return result
+
+    return statistic
+
+
+def values(left: Ints, right: Ints, weight: Floats, block: Ints, blocks: int, kinds: int) -> Floats:
+    """Counts of kappa and alpha over pairs of values 0..kinds-1, blocks x (3 + 3 * kinds).
+
+    A pair's `weight` in alpha is 1 / (m - 1) where it is one of the pairs among m values of one unit.
+    """
+    same = (left == right).astype(np.float64)
+
+    def per(weights: Floats, code: Ints | None = None) -> Floats:
+        width = 1 if code is None else kinds
+        cell = block if code is None else block * kinds + code
+        return added(cell, weights, blocks * width).reshape(blocks, width)
+
+    one = np.ones(len(left))
+    return np.hstack(
+        [
+            per(one),
+            per(same),
+            per(weight * (1 - same)),
+            per(one, left),
+            per(one, right),
+            per(weight, left) + per(weight, right),
+        ]
+    )
+
+
+def kappa(kinds: int) -> Statistic:
+    """Cohen (1960), A coefficient of agreement for nominal scales: (p_o - p_e) / (1 - p_e)."""
+
+    def statistic(sums: Floats) -> Floats:
+        n = sums[:, 0]
+        chance = (sums[:, 3 : 3 + kinds] * sums[:, 3 + kinds : 3 + 2 * kinds]).sum(axis=1) / n**2
+        result: Floats = (sums[:, 1] / n - chance) / (1 - chance)
+        return result
+
+    return statistic
+
+
+def value_alpha(kinds: int) -> Statistic:
+    """Krippendorff (2004), section 11.3, nominal: 1 - (n - 1) * mismatches / (n^2 - sum of n_c^2)."""
+
+    def statistic(sums: Floats) -> Floats:
+        marginals = sums[:, 3 + 2 * kinds :]
+        n = marginals.sum(axis=1)
+        result: Floats = 1 - (n - 1) * 2 * sums[:, 2] / (n**2 - (marginals**2).sum(axis=1))
+        return result
+
+    return statistic
+
+
+def block_lengths(layout: Layout) -> Ints:
+    """Code points of each block."""
+    ends = np.append(layout.block_start[1:], 0)
+    last = np.append(layout.block_document[1:] != layout.block_document[:-1], True)[: len(ends)]
+    return np.where(last, layout.lengths[layout.block_document], ends) - layout.block_start
+
+
+def _hinge(key: Ints, value: Ints, query: Ints, threshold: Ints, width: int) -> Floats:
+    """For each query (blocks x classes): the sum of max(value - threshold, 0) over the values of that key."""
+    order = np.sort(key * width + value)
+    above = np.append(0, np.cumsum(order % width))
+    first = np.searchsorted(order, query * width + threshold, side="right")
+    last = np.searchsorted(order, (query + 1) * width, side="left")
+    sums: Floats = (above[last] - above[first] - threshold * (last - first)).astype(np.float64)
+    return sums
