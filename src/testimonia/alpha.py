@@ -155,37 +155,34 @@ def characters(layout: Layout, units: Spans, labels: int) -> Floats:
 
     Each character of a document with m >= 2 passes is a unit with m values: within a span of the label or not. Per
     label: coincidences of within with not within, sum of k (m - k) / (m - 1) where k of m are within; values that
-    are within. Last: all values. Krippendorff (2004), section 11.3.
+    are within. Last: all values. Units are sorted by pass and start. Krippendorff (2004), section 11.3.
     """
     blocks, total = len(layout.block_start), int(layout.lengths.sum())
     base = np.cumsum(layout.lengths) - layout.lengths
-    order = np.lexsort((units.start, units.label, units.document))
-    units = units.take(order)
-    key = (units.document * labels + units.label) * layout.width
-    reach = np.maximum.accumulate(key + units.end) if len(units) else key
-    fresh = np.append(True, key[1:] + units.start[1:] > reach[:-1])[: len(units)]  # overlapping ones are joined
-    line = units.label * total + base[layout.document[units.document]]
-    starts = (line + units.start)[fresh]
-    last = np.append(np.flatnonzero(fresh)[1:] - 1, len(units) - 1)[: len(starts)]
-    ends = line[last] + reach[last] - key[last]
+    units = units.take(np.argsort(units.label.astype(np.int16), kind="stable"))
+    # A pass's overlapping units of a label are joined: sorted starts and ends alone tell where they begin and end.
+    key = (units.label * len(layout.document) + units.document) * layout.width
+    starts, ends = key + units.start, np.sort(key + units.end, kind="stable")
+    fresh = np.append(True, starts[1:] > ends[:-1])[: len(starts)]
+    line = (units.label * total + base[layout.document[units.document]] - key)[fresh]
+    starts, ends = starts[fresh] + line, ends[np.append(fresh[1:], True)[: len(ends)]] + line
     cut = (np.arange(labels)[:, None] * total + base[layout.block_document] + layout.block_start).ravel()
-    positions = np.concatenate([starts, ends, cut])
-    order = np.argsort(positions)
-    steps = np.repeat([1, -1, 0], [len(starts), len(ends), len(cut)])[order]
-    positions = positions[order]
-    within = np.cumsum(steps)
+    # Events in order of place: a start, where a block begins, an end.
+    events = np.concatenate([starts * 4 + 1, ends * 4 + 3, cut * 4 + 2])
+    narrow = labels * total * 4 < np.iinfo(np.int32).max
+    events = np.sort(events.astype(np.int32) if narrow else events).astype(np.int64)
+    positions = events >> 2
+    within = np.cumsum(2 - (events & 3))
     width = np.diff(positions, append=labels * total)
     nth = np.searchsorted(cut, positions, side="right") - 1
-    block, column = nth % max(blocks, 1), nth // max(blocks, 1)
     raters = layout.raters[layout.block_document]
     pairable = raters > 1
-    width *= pairable[block]
-    mixed = within * (raters[block] - within) / np.maximum(raters[block] - 1, 1)
-    cell = block * labels + column
-    shape = blocks, labels
-    coincidences = added(cell, mixed * width, blocks * labels).reshape(shape)
-    values = added(cell, within * width, blocks * labels).reshape(shape)
-    return np.column_stack([coincidences, values, block_lengths(layout) * raters * pairable])
+    m = np.tile(raters * pairable, labels)  # of each cell of labels x blocks, as `cut` has them
+    ones = added(nth, within * width, len(cut))
+    squares = added(nth, within**2 * width, len(cut))
+    mixed = (m * ones - squares * (m > 1)) / np.maximum(m - 1, 1)
+    cells = [table.reshape(labels, blocks).T for table in (mixed, ones * (m > 1))]
+    return np.column_stack([*cells, block_lengths(layout) * raters * pairable])
 
 
 def character_alpha(labels: int, label: int) -> Statistic:

@@ -212,6 +212,7 @@ class _Reader:
         self.annotator = annotator
         self.scheme = scheme
         self.findings: list[Finding] = []
+        self._controls = {name for label in scheme.labels for name in scheme.controls(label)}
         self._severity: Literal["error", "warning"] = "error" if state == "submitted" else "warning"
         self._convert = utf16_to_code_points(document.text) if unit == "UTF-16" else None
 
@@ -219,12 +220,16 @@ class _Reader:
         regions: dict[str, _Region] = {}
         arrows: list[Json] = []
         results: list[Json] = []
+        alike: dict[str, list[Json]] = {}
         for result in entry["result"]:
             if not isinstance(result, dict):
                 self._error("result-unreadable", f"{result!r} is no result")
-            elif result in results:
+                continue
+            before = alike.setdefault(f"{result.get('id')} {result.get('from_name')} {result.get('from_id')}", [])
+            if result in before:
                 self._warn("result-duplicate", f"result {result.get('id')} stands twice; one was kept")
             else:
+                before.append(result)
                 results.append(result)
         for result in results:
             if result.get("type") == "relation":
@@ -305,7 +310,7 @@ class _Reader:
         return start, end
 
     def _attributes(self, label: Label, region: _Region, bounds: tuple[int, int]) -> dict[str, Value | None]:
-        controls = {name for other in self.scheme.labels for name in self.scheme.controls(other)}
+        controls = self._controls
         own = self.scheme.controls(label)
         place = f"[{bounds[0]}, {bounds[1]}) {label.name}"
         values: dict[str, Value | None] = {}
