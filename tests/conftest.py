@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -15,6 +17,7 @@ from testimonia.corpus import Corpus, read_corpus
 from testimonia.studio import Studio
 
 ROOT = Path(__file__).parent.parent
+Json = dict[str, Any]
 DATA = Path(__file__).parent / "data"
 SHOTS = ROOT / "build" / "screenshots"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -36,6 +39,34 @@ def copy_corpus(target: Path) -> Path:
         shutil.copytree(ROOT / name, target / name)
     shutil.copy2(ROOT / "DATASET_CARD.md", target)
     return target
+
+
+def two_readers(folder: Path) -> None:
+    """Gives the corpus in a folder a second annotator, and a round of adjudication that decides between the two."""
+    for path in sorted((folder / "labeling" / "exports" / "first").glob("*.json")):
+        path.write_text(json.dumps(second_reader(json.loads(path.read_text())), ensure_ascii=False))
+    with (folder / "labeling" / "rounds.toml").open("a") as file:
+        file.write('\n[[round]]\nid = "decided"\nkind = "adjudication"\nof = "first"\nrelease = true\n')
+
+
+def second_reader(task: Json) -> Json:
+    """The task with a second annotation: each tenth region gone, each sixth one character longer."""
+    first = task["annotations"][0]
+    dropped, results, number = set(), [], 0
+    for result in json.loads(json.dumps(first["result"])):
+        if result["type"] == "labels":
+            number += 1
+            if number % 10 == 0:
+                dropped.add(result["id"])
+            if number % 6 == 0:
+                value = result["value"]
+                value["end"] += 1
+                value["text"] = task["data"]["text"][value["start"] : value["end"]]
+        if {result.get("id"), result.get("from_id"), result.get("to_id")}.isdisjoint(dropped):
+            results.append(result)
+    results = [r for r in results if {r.get("id"), r.get("from_id"), r.get("to_id")}.isdisjoint(dropped)]
+    second = first | {"completed_by": "reader-2", "result": results, "id": first["id"] + 100}
+    return task | {"annotations": [first, second]}
 
 
 @pytest.fixture(scope="session")

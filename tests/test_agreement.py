@@ -16,13 +16,12 @@ from typer.testing import CliRunner
 
 from testimonia.agreement import MODES, Agreement, measure_agreement
 from testimonia.cli import app
-from testimonia.corpus import Corpus
 from testimonia.document import Annotation, Document, Relation, Span
 from testimonia.errors import InputError
 from testimonia.exports import Export, read_exports
 from testimonia.resampling import Figure, Resampling
 from testimonia.scheme import Label, RelationType, Scheme
-from tests.conftest import ROOT
+from tests.conftest import ROOT, two_readers
 from tests.strategies import passes
 
 Json = dict[str, Any]
@@ -201,33 +200,11 @@ def test_intervals_hold_the_value_and_shrink() -> None:
     assert 2.5 < widths[0] / widths[1] < 6.5
 
 
-def second_reader(task: Json) -> Json:
-    """The task with a second annotation: each tenth region gone, each sixth one character longer."""
-    first = task["annotations"][0]
-    dropped, results, number = set(), [], 0
-    for result in json.loads(json.dumps(first["result"])):
-        if result["type"] == "labels":
-            number += 1
-            if number % 10 == 0:
-                dropped.add(result["id"])
-            if number % 6 == 0:
-                value = result["value"]
-                value["end"] += 1
-                value["text"] = task["data"]["text"][value["start"] : value["end"]]
-        if {result.get("id"), result.get("from_id"), result.get("to_id")}.isdisjoint(dropped):
-            results.append(result)
-    results = [r for r in results if {r.get("id"), r.get("from_id"), r.get("to_id")}.isdisjoint(dropped)]
-    second = first | {"completed_by": "reader-2", "result": results, "id": first["id"] + 100}
-    return task | {"annotations": [first, second]}
-
-
 @pytest.fixture
-def exports(corpus: Corpus, tmp_path: Path) -> Path:
-    folder = tmp_path / "exports"
-    folder.mkdir()
-    for path in sorted((corpus.exports / "first").glob("*.json")):
-        (folder / path.name).write_text(json.dumps(second_reader(json.loads(path.read_text()))))
-    return folder
+def exports(copy: Path) -> Path:
+    """The exports of the round with a second annotator."""
+    two_readers(copy)
+    return copy / "labeling" / "exports" / "first"
 
 
 def test_the_command_on_anybodys_export(exports: Path, tmp_path: Path) -> None:

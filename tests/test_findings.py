@@ -101,7 +101,7 @@ def gold_in(case: Json) -> Gold:
 def findings_on_export(case: Json, corpus: Corpus) -> list[Finding]:
     document = Document("d-1", "fr", case["text"])
     annotations, findings = parse_tasks(case["tasks"], {"d-1": document}, corpus.scheme, "first")
-    return findings + gold_of([document], annotations, [Round("first", "annotation", True)])[1]
+    return findings + gold_of([document], annotations, [Round("first", "annotation", True)], corpus.scheme)[1]
 
 
 def findings_on_agreement(case: Json, folder: Path) -> list[Finding]:

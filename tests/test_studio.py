@@ -204,7 +204,7 @@ def test_a_second_annotator_drafts_and_skipped(studio: Studio, copy: Path, tmp_p
     before = read_round(corpus.exports / "first")["fr-1"]
     assert pull_annotations(corpus, studio, FIRST, tmp_path, quiet).kept == ("fr-1",)
     assert read_round(corpus.exports / "first")["fr-1"] == before
-    assert pull_annotations(corpus, studio, FIRST, tmp_path, quiet, replace=True).changed == ("fr-1",)
+    assert pull_annotations(corpus, studio, FIRST, tmp_path, quiet, overwrite=True).changed == ("fr-1",)
     assert read_round(corpus.exports / "first")["fr-1"]["annotations"] == []
     studio.client.tasks.delete(str(tasks["fr-2"]))
     kept = read_round(corpus.exports / "first")["fr-2"]

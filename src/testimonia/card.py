@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from testimonia import tables
+from testimonia.adjudication import PROVENANCES
 from testimonia.document import Annotation, Gold
 from testimonia.errors import InputError
 from testimonia.language import Language
@@ -83,6 +84,7 @@ def blocks(
         "spans": _spans(scheme, golds),
         "attributes": _attributes(scheme, golds),
         "relations": _relations(scheme, golds),
+        "provenance": _provenance(scheme, golds),
         "annotators": _annotators(annotations),
         "token-edges": _token_edges(scheme, languages, golds),
         "columns": _columns(scheme),
@@ -151,6 +153,14 @@ def _relations(scheme: Scheme, golds: Sequence[Gold]) -> str:
         for r in scheme.relations
     ]
     return table(["relation", "what it says", "head → tail", "tails", "count"], rows)
+
+
+def _provenance(scheme: Scheme, golds: Sequence[Gold]) -> str:
+    found = Counter(
+        (span.label, word) for gold in golds for span, word in zip(gold.spans, gold.provenance, strict=True)
+    )
+    head = ["label", *PROVENANCES]
+    return table(head, [(name, *(found[name, word] for word in PROVENANCES)) for name in scheme.label_names])
 
 
 def _annotators(annotations: Sequence[Annotation]) -> str:

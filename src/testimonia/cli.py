@@ -179,6 +179,37 @@ def pull_annotations(
 
 
 @app.command(rich_help_panel=ANNOTATE)
+def adjudicate(
+    corpus: CorpusOption = Path(),
+    round_: Annotated[
+        str | None, typer.Option("--round", help="Round of kind adjudication; the last one if not given.")
+    ] = None,
+    with_annotations: Annotated[
+        bool, typer.Option("--with-annotations", help="Also load the committed decisions of the round.")
+    ] = False,
+) -> None:
+    """Make or renew the project in which a curator decides where annotators differ. Run it as often as you like."""
+    from testimonia import corpus as corpora
+    from testimonia import transfer
+
+    read = corpora.read_corpus(corpus)
+    one = read.round(round_, "adjudication")
+    with _studio() as studio:
+        done = transfer.adjudicate(read, studio, one, with_annotations, _progress("loading"))
+        project = studio.project(transfer.project_title(read, one))
+        address = studio.address.url
+    typer.echo(
+        f"{transfer.project_title(read, one)}: {done.loaded.new} articles loaded, {done.loaded.present} were there, "
+        f"{len(done.loaded.renewed)} of them renewed, {done.loaded.annotations} decisions added"
+    )
+    for doc_id in done.loaded.renewed:
+        typer.echo(f"{doc_id}: annotations changed; a decision that was submitted stays, look at it again")
+    if done.waiting:
+        typer.echo(f"waiting for a second annotator: {' '.join(done.waiting)}")
+    typer.echo(f"decide at {address}/projects/{project}/data, then `testimonia pull-annotations --round {one.id}`")
+
+
+@app.command(rich_help_panel=ANNOTATE)
 def label_config(corpus: CorpusOption = Path()) -> None:
     """Write labeling/label_config.xml from the scheme."""
     from testimonia.files import write_atomic

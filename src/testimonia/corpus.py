@@ -19,11 +19,15 @@ ROUND_KINDS = ("annotation", "adjudication")
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of work in Label Studio: a project there, a folder of exports here."""
+    """One round of work in Label Studio: a project there, a folder of exports here.
+
+    `of`: the round of annotation that a round of kind adjudication decides on.
+    """
 
     id: str
     kind: str
     release: bool
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,14 @@ class Corpus:
         """The rounds that make the release."""
         return tuple(one for one in self.rounds if one.release)
 
-    def round(self, name: str | None) -> Round:
-        """The round of that id, or the last annotation round. Raises InputError."""
+    def round(self, name: str | None, kind: str = "annotation") -> Round:
+        """The round of that id, or the last one of a kind. Raises InputError."""
         for candidate in reversed(self.rounds):
-            if candidate.id == name or (name is None and candidate.kind == "annotation"):
+            if candidate.id == name or (name is None and candidate.kind == kind):
                 return candidate
         known = ", ".join(r.id for r in self.rounds) or "none"
-        raise InputError(f"{self.folder / 'labeling/rounds.toml'}: no round {name!r}; there are: {known}")
+        what = f"no round {name!r}" if name else f"no round of kind {kind}"
+        raise InputError(f"{self.folder / 'labeling/rounds.toml'}: {what}; there are: {known}")
 
     @property
     def exports(self) -> Path:
@@ -82,7 +87,10 @@ def read_rounds(path: Path) -> tuple[str, tuple[Round, ...]]:
         raise table.error(f"version = {version!r} is not major.minor.patch")
     rounds: list[Round] = []
     for t in table.tables("round"):
-        one = Round(t.string("id"), t.string("kind", among=ROUND_KINDS), t.boolean("release", False))
+        earlier = tuple(r.id for r in rounds if r.kind == "annotation")
+        kind = t.string("kind", among=ROUND_KINDS)
+        of = t.string("of", among=earlier) if kind == "adjudication" else ""
+        one = Round(t.string("id"), kind, t.boolean("release", False), of)
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one.id):
             raise t.error(f"id = {one.id!r} is not lower-case words joined by hyphens; it names a folder")
         if one.id in {r.id for r in rounds}:

@@ -84,12 +84,16 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """The spans and relations of a document that count, and where they come from."""
+    """The spans and relations of a document that count, and where they come from.
+
+    `provenance` has a word for each span, in order: how the annotators stood to it.
+    """
 
     document: Document
     spans: tuple[Span, ...] = ()
     relations: tuple[Relation, ...] = ()
     source: str = field(default="", compare=False)
+    provenance: tuple[str, ...] = ()
 
 
 def span_id(doc_id: str, span: Span) -> str:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from testimonia.errors import InputError
 from testimonia.scheme import Attribute, Entity, Label, Scheme, column
 
 LABEL_CONTROL = "label"
 TEXT_OBJECT = "text"
+# The controls of a candidate in an adjudication, and their values.
+STATUS, DECISION, WHO = "adjudication_status", "adjudication_decision", "adjudication_who"
+DISPUTED, OPEN, KEEP = "disputed", "open", "keep"
 PROPOSED = "_proposed"  # suffix of the box in which an id is proposed that the registry lacks
 
 _STYLE = """
@@ -28,18 +32,39 @@ _STYLE = """
     .row { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: center; }
   """
 
+_ADJUDICATION_STYLE = """
+    .differences { max-height: 40vh; overflow: auto; }
+    .differences table { border-collapse: collapse; width: 100%; font-size: 13px; }
+    .differences th, .differences td { border: 1px solid var(--color-neutral-border, #ccc); padding: 2px 6px;
+      text-align: start; unicode-bidi: plaintext; vertical-align: top; }
+    .differences mark { background: #f4d35e; color: #000; }
+    .differences summary { cursor: pointer; font-weight: 600; }
+    .off { display: none; }
+    .lsf-outliner-item__ocr:not(:has([data-testid="textarea-region-item"])) { display: none; }
+  """
 
-def render_label_config(scheme: Scheme) -> str:
-    """The XML of the label config: one Labels control, a row of attributes per label, the relations, the text."""
+
+def render_label_config(scheme: Scheme, adjudication: bool = False) -> str:
+    """The XML of the label config: one Labels control, a row of attributes per label, the relations, the text.
+
+    For an adjudication also `$differences` as a table, and the decision on each candidate.
+    """
     view = ET.Element("View")
-    ET.SubElement(view, "Style").text = _STYLE
+    ET.SubElement(view, "Style").text = _STYLE + (_ADJUDICATION_STYLE if adjudication else "")
     meta = ET.SubElement(view, "View", className="meta")
     ET.SubElement(meta, "Header", name="h_title", value="$title", size="4")
     ET.SubElement(meta, "Header", name="h_meta", value="$meta_line", size="6")
+    if adjudication:
+        table = ET.SubElement(view, "View", className="differences")
+        ET.SubElement(
+            table, "HyperText", name="h_differences", value="$differences", inline="true", selectionEnabled="false"
+        )
     bar = ET.SubElement(view, "View", className="bar")
     labels = ET.SubElement(bar, "Labels", name=LABEL_CONTROL, toName=TEXT_OBJECT, showInline="true")
     for label in scheme.labels:
         ET.SubElement(labels, "Label", value=label.name, hotkey=label.hotkey, background=label.color)
+    if adjudication:
+        _decision_row(bar, scheme)
     for label in scheme.labels:
         _attribute_row(bar, scheme, label)
     relations = ET.SubElement(view, "Relations")
@@ -49,6 +74,35 @@ def render_label_config(scheme: Scheme) -> str:
     ET.SubElement(news, "Text", name=TEXT_OBJECT, value="$text", granularity="symbol")
     ET.indent(view)
     return ET.tostring(view, encoding="unicode") + "\n"
+
+
+def decision_keys(scheme: Scheme) -> tuple[str, str]:
+    """The hotkeys of open and keep: two letters that the scheme leaves free, j and k where it can be."""
+    taken = {label.hotkey for label in scheme.labels}
+    taken |= {key for label in scheme.labels for attribute in label.attributes for key in attribute.hotkeys}
+    free = [key for key in "jklmnbvcxz098765" if key not in taken]
+    if len(free) < 2:
+        raise InputError("scheme.toml: its hotkeys leave none for the decisions of an adjudication; free two letters")
+    return free[0], free[1]
+
+
+def _decision_row(bar: ET.Element, scheme: Scheme) -> None:
+    """The decision shows for regions with status disputed; who said a region shows in the outliner."""
+    common = {"toName": TEXT_OBJECT, "perRegion": "true"}
+    off = ET.SubElement(bar, "View", className="off")
+    status = ET.SubElement(off, "Choices", common, name=STATUS, choice="single-radio")
+    # Label Studio gives a choice without a hotkey one of its own, which acts although the control is hidden.
+    ET.SubElement(status, "Choice", value=DISPUTED, hotkey="ctrl+alt+shift+f12")
+    ET.SubElement(
+        off, "TextArea", common, name=WHO, displayMode="region-list", editable="false", maxSubmissions="1", rows="1"
+    )
+    row = ET.SubElement(
+        bar, "View", className="row", visibleWhen="choice-selected", whenTagName=STATUS, whenChoiceValue=DISPUTED
+    )
+    ET.SubElement(row, "Header", size="6", value="decision (Backspace drops the candidate)")
+    choices = ET.SubElement(row, "Choices", common, name=DECISION, choice="single-radio", showInline="true")
+    for value, key in zip((OPEN, KEEP), decision_keys(scheme), strict=True):
+        ET.SubElement(choices, "Choice", value=value, hotkey=key)
 
 
 def _attribute_row(bar: ET.Element, scheme: Scheme, label: Label) -> None:

@@ -49,7 +49,7 @@ class Release:
 def build_gold(corpus: Corpus) -> tuple[list[Gold], list[Annotation], list[Finding]]:
     """The gold of the release, every annotation of its rounds, and all findings on the way."""
     annotations, findings = read_annotations(corpus)
-    golds, found = gold_of(corpus.documents, annotations, corpus.rounds)
+    golds, found = gold_of(corpus.documents, annotations, corpus.rounds, corpus.scheme)
     findings += found
     findings += check_golds(golds, corpus.scheme, corpus.languages)
     findings += check_others(annotations, golds, corpus.scheme, corpus.languages)

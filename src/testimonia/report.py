@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from testimonia.adjudication import Docket
 from testimonia.agreement import DEFINITIONS, MODES, Agreement, frequent
 from testimonia.cases import KINDS, Case, Link
 from testimonia.document import Span
@@ -119,6 +120,38 @@ def agreement_html(agreement: Agreement, title: str, scheme: Scheme, languages: 
         }
         for case in disagreeing[:MOST_CASES]
     ]
+    return (
+        _environment()
+        .get_template("agreement.html")
+        .render(
+            title=title,
+            figures=agreement.figures,
+            modes=MODES,
+            kinds=KINDS,
+            kind_words=KIND_WORDS,
+            definitions=DEFINITIONS,
+            findings=agreement.findings,
+            frequent=frequent(agreement),
+            palette=palette,
+            cases=shown,
+            hidden=len(disagreeing) - len(shown),
+            links=[
+                _link(link, documents[link.doc_id].text, directions.get(documents[link.doc_id].language, "auto"))
+                for link in links[:MOST_CASES]
+            ],
+            hidden_links=max(len(links) - MOST_CASES, 0),
+            plot=_plot,
+        )
+    )
+
+
+def differences_html(docket: Docket) -> str:
+    """What the annotators differ in, side by side, as a table for the adjudication page; everything is escaped."""
+    template = _environment().get_template("differences.html")
+    return template.render(docket=docket, text=docket.document.text, kind_words=KIND_WORDS)
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("testimonia"),
         autoescape=True,
@@ -127,25 +160,8 @@ def agreement_html(agreement: Agreement, title: str, scheme: Scheme, languages: 
         lstrip_blocks=True,
     )
     environment.filters["show"] = show
-    return environment.get_template("agreement.html").render(
-        title=title,
-        figures=agreement.figures,
-        modes=MODES,
-        kinds=KINDS,
-        kind_words=KIND_WORDS,
-        definitions=DEFINITIONS,
-        findings=agreement.findings,
-        frequent=frequent(agreement),
-        palette=palette,
-        cases=shown,
-        hidden=len(disagreeing) - len(shown),
-        links=[
-            _link(link, documents[link.doc_id].text, directions.get(documents[link.doc_id].language, "auto"))
-            for link in links[:MOST_CASES]
-        ],
-        hidden_links=max(len(links) - MOST_CASES, 0),
-        plot=_plot,
-    )
+    environment.filters["value"] = _value
+    return environment
 
 
 def _blocks(agreement: Agreement) -> dict[str, list[int]]:

@@ -17,7 +17,20 @@ AttributeType = Literal["choice", "number", "string", "entity"]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 # Columns of the dataset that an attribute's column must not hide.
-_RESERVED = {"id", "start", "end", "text", "label", "doc_id", "language", "fold", "annotator", "round", "state"}
+_RESERVED = {
+    "id",
+    "start",
+    "end",
+    "text",
+    "label",
+    "doc_id",
+    "language",
+    "fold",
+    "annotator",
+    "round",
+    "state",
+    "provenance",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,9 @@ import httpx
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
-from testimonia.document import Document
 from testimonia.errors import StudioError
 from testimonia.files import locked, read_json, write_json
 from testimonia.server import Address
-from testimonia.tasks import task_of
 
 Json = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -38,12 +36,21 @@ _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What `load` found and did: documents, and annotations added."""
+    """What `load` found and did: documents, annotations added, and the doc_ids whose predictions were replaced."""
 
     new: int = 0
     present: int = 0
     annotations: int = 0
     drafts_left_out: int = 0
+    renewed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """A task in Label Studio."""
+
+    id: int
+    predictions_sha256: str | None
 
 
 class Studio:
@@ -69,8 +76,12 @@ class Studio:
             raise StudioError(f"{self.address.url}: {len(found)} projects are called {title!r}; rename all but one")
         return found[0] if found else None
 
-    def ensure_project(self, title: str, label_config: str, instruction: str) -> int:
-        """The project with this title, made or brought to this label config and instruction."""
+    def ensure_project(self, title: str, label_config: str, instruction: str, start_from: str = "") -> int:
+        """The project with this title, made or brought to this label config and instruction.
+
+        `start_from`: the model version of the predictions that new annotations start from, for a project in which
+        one annotator is enough.
+        """
         project = self.project(title)
         settings: Json = {
             "label_config": label_config,
@@ -78,9 +89,11 @@ class Studio:
             "show_instruction": True,
             "show_skip_button": True,
             "enable_empty_annotation": True,
-            "maximum_annotations": 2,
+            "maximum_annotations": 1 if start_from else 2,
         }
         if project is None:
+            if start_from:
+                settings |= {"show_collab_predictions": True, "model_version": start_from}
             with _told("create the project"):
                 return int(self.client.projects.create(title=title, request_options=_NO_RETRY, **settings).id or 0)
         with _told("update the label config (Label Studio refuses one that its annotations do not fit)"):
@@ -90,54 +103,72 @@ class Studio:
     def load(
         self,
         project: int,
-        documents: Sequence[Document],
+        tasks: Sequence[Json],
         annotations: Mapping[str, Sequence[Json]],
         users: Mapping[str, int],
         progress: Progress,
     ) -> Loaded:
-        """Imports the documents that are not there, with their annotations; adds annotations that are missing.
+        """Imports the tasks that are not there, with their annotations; adds annotations that are missing.
 
-        `annotations` are entries of exported tasks by doc_id, their `completed_by` a key of `users`. A document is
-        there if its id is, with the same text; an annotation if its annotator has one. Another text under the id
-        raises StudioError before anything is written. Run again after an interruption, the result is the same.
+        `tasks` have `data` and may have `predictions`; `annotations` are entries of exported tasks by doc_id, their
+        `completed_by` a key of `users`. A task is there if its doc_id is, with the same text; an annotation if its
+        annotator has one. Another text under the id raises StudioError before anything is written. A task whose
+        predictions are others by now (`data.predictions_sha256`) gets the new ones and the new data; its annotations
+        stay. Run again after an interruption, the result is the same.
         """
-        present = self._present(project, documents)
-        new = [document for document in documents if document.doc_id not in present]
+        present = self._present(project, tasks)
+        by_id = {str(task["data"]["doc_id"]): task for task in tasks}
+        new = [task for doc_id, task in by_id.items() if doc_id not in present]
         added = 0
         for first in range(0, len(new), BATCH):
             progress(first, len(new))
             batch: list[Any] = []
-            for document in new[first : first + BATCH]:
-                entries = [_entry(entry, users) for entry in annotations.get(document.doc_id, ())]
-                batch.append({"data": task_of(document), "annotations": entries})
+            for task in new[first : first + BATCH]:
+                entries = [_entry(entry, users) for entry in annotations.get(task["data"]["doc_id"], ())]
+                batch.append(task | {"annotations": entries})
                 added += len(entries)
             with _told("import tasks"):
                 self.client.projects.import_tasks(project, request=batch, request_options=_NO_RETRY)
         progress(len(new), len(new))
-        for doc_id, task in present.items():
-            added += self._complete(task, [_entry(entry, users) for entry in annotations.get(doc_id, ())])
-        return Loaded(new=len(new), present=len(present), annotations=added)
+        renewed = []
+        for doc_id, there in present.items():
+            added += self._complete(there.id, [_entry(entry, users) for entry in annotations.get(doc_id, ())])
+            if there.predictions_sha256 != by_id[doc_id]["data"].get("predictions_sha256"):
+                self._renew(there.id, by_id[doc_id])
+                renewed.append(doc_id)
+        return Loaded(len(new), len(present), added, renewed=tuple(renewed))
 
-    def _present(self, project: int, documents: Sequence[Document]) -> dict[str, int]:
-        """Task id by doc_id of the documents that are in the project. Raises StudioError where a text differs."""
-        wanted = {document.doc_id: document for document in documents}
-        present: dict[str, int] = {}
+    def _present(self, project: int, tasks: Sequence[Json]) -> dict[str, _There]:
+        """What is in the project already, by doc_id. Raises StudioError where a text differs."""
+        wanted = {str(task["data"]["doc_id"]): task["data"]["text_sha256"] for task in tasks}
+        present: dict[str, _There] = {}
         for task in self._tasks(project):
             data = task.data if isinstance(task.data, dict) else {}
             doc_id = str(data.get("doc_id"))
             if doc_id in present:
                 raise StudioError(
-                    f"{doc_id}: tasks {present[doc_id]} and {task.id} both hold it; delete the one without annotations"
+                    f"{doc_id}: tasks {present[doc_id].id} and {task.id} both hold it; "
+                    "delete the one without annotations"
                 )
             if doc_id in wanted:
                 digest = hashlib.sha256(str(data.get("text")).encode("utf-8", "surrogatepass")).hexdigest()
-                if digest != wanted[doc_id].text_sha256:
+                if digest != wanted[doc_id]:
                     raise StudioError(
                         f"{doc_id}: task {task.id} holds another text; give the changed article a new id, "
                         "the annotated text is not overwritten"
                     )
-                present[doc_id] = int(task.id)
+                present[doc_id] = _There(int(task.id), data.get("predictions_sha256"))
         return present
+
+    def _renew(self, task: int, wanted: Json) -> None:
+        """Replaces the predictions of a task, then its data; cut off in between, the next run does it again."""
+        with _told("replace the predictions of a task"):
+            old = [int(prediction.id or 0) for prediction in self.client.predictions.list(task=task)]
+            for prediction in wanted["predictions"]:
+                self.client.predictions.create(task=task, request_options=_NO_RETRY, **prediction)
+            for prediction_id in old:
+                self.client.predictions.delete(prediction_id)
+            self.client.tasks.update(str(task), data=wanted["data"])
 
     def _tasks(self, project: int) -> Iterator[Any]:
         with _told("list the tasks"):

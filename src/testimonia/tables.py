@@ -37,8 +37,9 @@ def features(config: str, scheme: Scheme) -> dict[str, Feature]:
     span: dict[str, Feature] = {"id": "string", "start": "int64", "end": "int64", "text": "string"}
     relation: dict[str, Feature] = {"head": "string", "tail": "string"}
     zone: dict[str, Feature] = {"start": "int64", "end": "int64", "kind": "string"}
+    own: dict[str, Feature] = {"provenance": "string"} if config != "annotations" else {}
     nested: dict[str, Feature] = {
-        "spans": ("list", span | {"label": span_label} | attributes),
+        "spans": ("list", span | {"label": span_label} | own | attributes),
         "relations": ("list", {"id": "string", "label": relation_label} | relation),
     }
     row: dict[str, Feature] = {"doc_id": "string", "language": "string", "fold": "int64"}
@@ -47,7 +48,7 @@ def features(config: str, scheme: Scheme) -> dict[str, Feature]:
         rest: dict[str, Feature] = {"translation": "string", "zones": ("list", zone), "fold": "int64"}
         return {"doc_id": "string", "language": "string"} | document | rest | nested
     if config == "spans":
-        return row | span | {"label": "string"} | attributes
+        return row | span | {"label": "string"} | own | attributes
     if config == "relations":
         texts: dict[str, Feature] = {"head_text": "string", "tail_text": "string"}
         return row | {"id": "string", "label": "string"} | relation | texts
@@ -131,9 +132,9 @@ def rows(
         return [_document_row(gold, scheme) for gold in golds]
     if config == "spans":
         return [
-            _row(gold) | _span_row(gold, span, scheme) | {"label": span.label}
+            _row(gold) | _span_row(gold, span, scheme) | {"label": span.label, "provenance": provenance}
             for gold in golds
-            for span in sorted(gold.spans)
+            for span, provenance in _traced(gold)
         ]
     if config == "relations":
         return [_row(gold) | _relation_row(gold, relation) for gold in golds for relation in sorted(gold.relations)]
@@ -163,25 +164,32 @@ def _document_row(gold: Gold, scheme: Scheme) -> Json:
         "translation": document.translation,
         "zones": [{"start": zone.start, "end": zone.end, "kind": zone.kind} for zone in document.zones],
         "fold": document.fold,
-    } | _nested(gold, gold.spans, gold.relations, scheme)
-
-
-def _nested(gold: Gold, spans: Iterable[Span], relations: Iterable[Relation], scheme: Scheme) -> Json:
-    doc_id = gold.document.doc_id
-    return {
-        "spans": [
-            _span_row(gold, span, scheme) | {"label": scheme.label_names.index(span.label)} for span in sorted(spans)
-        ],
-        "relations": [
-            {
-                "id": relation_id(doc_id, relation),
-                "label": scheme.relation_names.index(relation.label),
-                "head": span_id(doc_id, relation.head),
-                "tail": span_id(doc_id, relation.tail),
-            }
-            for relation in sorted(relations)
-        ],
+        "spans": [_nested_span(gold, span, scheme) | {"provenance": provenance} for span, provenance in _traced(gold)],
+        "relations": _nested_relations(gold, gold.relations, scheme),
     }
+
+
+def _traced(gold: Gold) -> list[tuple[Span, str | None]]:
+    """The gold spans in order, each with its provenance; None where gold does not say."""
+    words = dict(zip(gold.spans, gold.provenance, strict=False))
+    return [(span, words.get(span)) for span in sorted(gold.spans)]
+
+
+def _nested_span(gold: Gold, span: Span, scheme: Scheme) -> Json:
+    return _span_row(gold, span, scheme) | {"label": scheme.label_names.index(span.label)}
+
+
+def _nested_relations(gold: Gold, relations: Iterable[Relation], scheme: Scheme) -> list[Json]:
+    doc_id = gold.document.doc_id
+    return [
+        {
+            "id": relation_id(doc_id, relation),
+            "label": scheme.relation_names.index(relation.label),
+            "head": span_id(doc_id, relation.head),
+            "tail": span_id(doc_id, relation.tail),
+        }
+        for relation in sorted(relations)
+    ]
 
 
 def _span_row(gold: Gold, span: Span, scheme: Scheme) -> Json:
@@ -213,7 +221,9 @@ def _annotation_row(gold: Gold, annotation: Annotation, scheme: Scheme) -> Json:
         "round": annotation.round,
         "annotator": annotation.annotator,
         "state": annotation.state,
-    } | _nested(gold, annotation.spans, annotation.relations, scheme)
+        "spans": [_nested_span(gold, span, scheme) for span in sorted(annotation.spans)],
+        "relations": _nested_relations(gold, annotation.relations, scheme),
+    }
 
 
 def _token_rows(gold: Gold, scheme: Scheme, language: Language) -> list[Json]:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeGuard, TypeVar
 
 from testimonia.document import Annotation, Document, Relation, Span, State, Value, attributes_of
 from testimonia.errors import Finding, Severity
-from testimonia.label_config import PROPOSED, TEXT_OBJECT
+from testimonia.label_config import DECISION, DISPUTED, KEEP, PROPOSED, STATUS, TEXT_OBJECT, WHO
 from testimonia.scheme import Attribute, Label, Scheme
 
 Json = dict[str, Any]
@@ -265,6 +265,7 @@ class _Reader:
         if len(labels) != 1 or len(region.labels) != 1:
             self._error("region-label-count", f"region {region_id} has {len(labels)} labels; it must have one")
             return None
+        self._decided(region, value)
         label = self.scheme.label(labels[0]) if isinstance(labels[0], str) else None
         if label is None:
             self._error("label-unknown", f"region {region_id} is {labels[0]!r}, which is no label of the scheme")
@@ -276,6 +277,14 @@ class _Reader:
         if bounds is None:
             return None
         return Span(*bounds, label.name, attributes_of(self._attributes(label, region, bounds)))
+
+    def _decided(self, region: _Region, bounds: Json) -> None:
+        """Takes what an adjudication says of a candidate out of the region; one not decided on is a finding."""
+        said = {str(r.get("from_name")): _value_of(r).get("choices") for r in region.attributes}
+        region.attributes = [r for r in region.attributes if r.get("from_name") not in (STATUS, DECISION, WHO)]
+        if said.get(STATUS) == [DISPUTED] and said.get(DECISION) != [KEEP]:
+            where = f"[{bounds.get('start')}, {bounds.get('end')})"
+            self._error("candidate-undecided", f"{where} is a candidate without a decision; keep it or delete it")
 
     def _bounds(self, region_id: str, value: Json) -> tuple[int, int] | None:
         start, end = value.get("start"), value.get("end")

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from markdown_it import MarkdownIt
 
+from testimonia.adjudication import candidates_of, docket_of
 from testimonia.corpus import Corpus, Round
-from testimonia.errors import InputError, StudioError
-from testimonia.exports import read_round
+from testimonia.document import Annotation, Document
+from testimonia.errors import FindingsError, InputError, StudioError, errors_among
+from testimonia.exports import read_round, round_annotations
 from testimonia.files import locked, read_json, write_atomic, write_json
 from testimonia.label_config import render_label_config
+from testimonia.report import differences_html
+from testimonia.scheme import Scheme
 from testimonia.studio import PSEUDONYM, Loaded, Progress, Pseudonyms, Studio, pseudonymised
+from testimonia.tasks import task_of
 
 Json = dict[str, Any]
+
+
+CANDIDATES = "adjudication"  # the model version of the predictions that a curator starts from
 
 
 def _pseudonym(doc_id: str, entry: Json) -> str:
@@ -41,6 +51,14 @@ class Pulled:
     gone: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Adjudicated:
+    """What `adjudicate` did, and the documents that fewer than two annotators have submitted."""
+
+    loaded: Loaded
+    waiting: tuple[str, ...]
+
+
 def project_title(corpus: Corpus, one: Round) -> str:
     return f"{corpus.scheme.name}: {one.id}"
 
@@ -51,6 +69,64 @@ def load_seeds(corpus: Corpus, studio: Studio, one: Round, with_annotations: boo
     With annotations: those committed under `labeling/exports/<round>/` too, under their annotators. Drafts cannot
     be imported and are counted. Raises StudioError, InputError.
     """
+    if one.kind == "adjudication":
+        raise InputError(f"{one.id}: is a round of adjudication; make its project with `testimonia adjudicate`")
+    tasks = [{"data": task_of(document)} for document in corpus.documents]
+    return _load(corpus, studio, one, tasks, with_annotations, progress)
+
+
+def adjudicate(corpus: Corpus, studio: Studio, one: Round, with_annotations: bool, progress: Progress) -> Adjudicated:
+    """Brings the project of a round of adjudication to the annotations of the round that it decides on.
+
+    A task for each document that two annotators or more submitted: a new annotation starts from what they agree on
+    and every other reading as a candidate; each pass is at hand as a prediction named by its pseudonym. Run again
+    after more annotations: tasks that changed get new predictions, what a curator has submitted stays. Raises
+    StudioError, InputError, FindingsError where an export cannot be read.
+    """
+    if one.kind != "adjudication":
+        raise InputError(f"{one.id}: is a round of annotation; add one of kind adjudication to rounds.toml")
+    of = corpus.round(one.of)
+    annotations, findings = round_annotations(corpus, of)
+    if errors_among(findings):
+        raise FindingsError(f"{of.id}: errors in its exports; mend them before anybody decides on them", findings)
+    passes: dict[str, list[Annotation]] = {}
+    for annotation in annotations:
+        if annotation.state == "submitted":
+            passes.setdefault(annotation.doc_id, []).append(annotation)
+    exported = read_round(corpus.exports / of.id)
+    tasks = []
+    for document in corpus.documents:
+        found = passes.get(document.doc_id, [])
+        if len({annotation.annotator for annotation in found}) > 1:
+            tasks.append(_adjudication_task(document, found, exported[document.doc_id], corpus.scheme))
+    waiting = tuple(d.doc_id for d in corpus.documents if d.doc_id not in {t["data"]["doc_id"] for t in tasks})
+    if not tasks:
+        raise InputError(f"{of.id}: no document was submitted by two annotators; pull their work first")
+    loaded = _load(corpus, studio, one, tasks, with_annotations, progress, start_from=CANDIDATES)
+    return Adjudicated(loaded, waiting)
+
+
+def _adjudication_task(document: Document, passes: Sequence[Annotation], exported: Json, scheme: Scheme) -> Json:
+    docket = docket_of(document, passes, scheme)
+    predictions = [{"model_version": CANDIDATES, "result": candidates_of(docket, scheme)}]
+    for entry in exported["annotations"]:
+        if not entry.get("was_cancelled"):
+            predictions.append({"model_version": entry["completed_by"], "result": entry["result"]})
+    data = task_of(document) | {"differences": differences_html(docket)}
+    text = json.dumps([data, predictions], ensure_ascii=False, sort_keys=True)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return {"data": data | {"predictions_sha256": digest}, "predictions": predictions}
+
+
+def _load(
+    corpus: Corpus,
+    studio: Studio,
+    one: Round,
+    tasks: Sequence[Json],
+    with_annotations: bool,
+    progress: Progress,
+    start_from: str = "",
+) -> Loaded:
     guidelines = corpus.folder / "labeling" / "guidelines.md"
     try:
         instruction = MarkdownIt("commonmark", {"html": False}).enable("table").render(guidelines.read_text("utf-8"))
@@ -67,18 +143,18 @@ def load_seeds(corpus: Corpus, studio: Studio, one: Round, with_annotations: boo
             drafts += len(task.get("drafts") or [])
     names = sorted({_pseudonym(doc_id, entry) for doc_id, found in entries.items() for entry in found})
     users: Mapping[str, int] = studio.ensure_users(names) if names else {}
-    project = studio.ensure_project(project_title(corpus, one), render_label_config(corpus.scheme), instruction)
-    loaded = studio.load(project, corpus.documents, entries, users, progress)
-    return Loaded(loaded.new, loaded.present, loaded.annotations, drafts)
+    config = render_label_config(corpus.scheme, adjudication=bool(start_from))
+    project = studio.ensure_project(project_title(corpus, one), config, instruction, start_from)
+    return replace(studio.load(project, tasks, entries, users, progress), drafts_left_out=drafts)
 
 
 def pull_annotations(
-    corpus: Corpus, studio: Studio, one: Round, home: Path, progress: Progress, replace: bool = False
+    corpus: Corpus, studio: Studio, one: Round, home: Path, progress: Progress, overwrite: bool = False
 ) -> Pulled:
     """Writes each task of the round's project to `labeling/exports/<round>/<doc_id>.json`, and its label config.
 
     Users become pseudonyms. An export whose annotations vanished from Label Studio is kept as it is, unless
-    `replace`. A file that cannot be read is written anew. Raises StudioError where the project or its ids are not
+    `overwrite`. A file that cannot be read is written anew. Raises StudioError where the project or its ids are not
     as they must be; files already written are then whole, and the next pull goes on.
     """
     project = studio.project(project_title(corpus, one))
@@ -102,7 +178,7 @@ def pull_annotations(
             pulled = pseudonymised(task, users, pseudonyms)
             if before.get(doc_id) == pulled:
                 outcome[doc_id] = "same"
-            elif not replace and _annotators(before.get(doc_id)) - _annotators(pulled):
+            elif not overwrite and _annotators(before.get(doc_id)) - _annotators(pulled):
                 outcome[doc_id] = "kept"
             else:
                 outcome[doc_id] = "changed" if doc_id in before else "new"

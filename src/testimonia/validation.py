@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pyarrow as pa
 
 from testimonia import tables
+from testimonia.adjudication import PROVENANCES
 from testimonia.checks import check_gold
 from testimonia.document import (
     Annotation,
@@ -90,7 +91,13 @@ def golds_of(rows: list[Json], scheme: Scheme) -> tuple[list[Gold], list[Finding
         findings += found
         relations, found = _read_relations(document, row["relations"], spans, scheme)
         findings += found
-        golds.append(Gold(document, tuple(spans.values()), tuple(relations)))
+        words = {str(span["id"]): span["provenance"] for span in row["spans"]}
+        for place, word in words.items():
+            if word not in PROVENANCES:
+                message = f"provenance is {word!r}, not one of {', '.join(PROVENANCES)}"
+                findings.append(Finding(place, "provenance-unknown", message))
+        provenance = tuple(words[place] for place in spans)
+        golds.append(Gold(document, tuple(spans.values()), tuple(relations), provenance=provenance))
     for doc_id, count in Counter(gold.document.doc_id for gold in golds).items():
         if count > 1:
             findings.append(Finding(doc_id, "document-duplicate", f"the id stands {count} times; ids are unique"))
