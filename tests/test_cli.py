@@ -40,7 +40,7 @@ def test_a_finding_is_exit_code_1(copy: Path) -> None:
     card.write_text(card.read_text().replace("version: 0.2.0", "version: 0.3.0"))
     done = run("validate-dataset", "--corpus", copy)
     assert done.returncode == 1
-    assert "error: card: version is 0.2.0, the manifest says 0.2.0 [card-disagrees]" in done.stdout
+    assert "error: card: version is 0.3.0, the manifest says 0.2.0 [card-disagrees]" in done.stdout
     records = json.loads(run("validate-dataset", "--corpus", copy, "--json").stdout)["findings"]
     assert {"card-disagrees", "checksum", "too-long"} == {record["id"] for record in records}
 
