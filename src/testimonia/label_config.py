@@ -33,7 +33,8 @@ _STYLE = """
   """
 
 _ADJUDICATION_STYLE = """
-    .differences { max-height: 40vh; overflow: auto; }
+    .differences { max-height: 34vh; overflow: auto; }
+    .differences div { unicode-bidi: plaintext; text-align: start; }
     .differences table { border-collapse: collapse; width: 100%; font-size: 13px; }
     .differences th, .differences td { border: 1px solid var(--color-neutral-border, #ccc); padding: 2px 6px;
       text-align: start; unicode-bidi: plaintext; vertical-align: top; }

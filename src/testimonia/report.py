@@ -147,8 +147,20 @@ def agreement_html(agreement: Agreement, title: str, scheme: Scheme, languages: 
 
 def differences_html(docket: Docket) -> str:
     """What the annotators differ in, side by side, as a table for the adjudication page; everything is escaped."""
+    text = docket.document.text
     template = _environment().get_template("differences.html")
-    return template.render(docket=docket, text=docket.document.text, kind_words=KIND_WORDS)
+    return template.render(docket=docket, text=text, kind_words=KIND_WORDS, around=lambda span: _around(text, span))
+
+
+def _around(text: str, span: Span, width: int = 30) -> tuple[str, str, str]:
+    """A span in its line with some words on both sides."""
+    line = text.rfind("\n", 0, span.start) + 1, text.find("\n", span.end) % (len(text) + 1)
+    before, after = text[line[0] : span.start], text[span.end : line[1]]
+    if len(before) > width:
+        before = "… " + before[-width:].partition(" ")[2]
+    if len(after) > width:
+        after = after[:width].rpartition(" ")[0] + " …"
+    return before, text[span.start : span.end], after
 
 
 def _environment() -> Environment:
