@@ -222,8 +222,8 @@ def test_the_command_on_anybodys_export(exports: Path, tmp_path: Path) -> None:
     assert found["attributes"]["ACTOR.actor_kind"]["kappa"]["value"] == 1
     assert set(found["by_document"]) == {"ar-1", "ar-2", "fr-1", "fr-2", "ro-1"}
     assert 0.8 < found["gamma"]["overall"] < 1
-    assert all(one["annotator"] == "reader-1" for one in found["only_one"])
-    assert len(found["only_one"]) == found["cases"]["one"] > 20
+    assert all(one["annotator"] == "reader-1" for one in found["disagreements"]["only_one"])
+    assert len(found["disagreements"]["only_one"]) == found["cases"]["one"] > 20
     with_scheme = ["--scheme", str(ROOT / "labeling/scheme.toml")]
     named = CliRunner().invoke(app, ["measure-agreement", str(exports), "--json", *with_scheme])
     again = json.loads(named.stdout)
