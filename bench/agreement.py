@@ -141,12 +141,12 @@ def alpha_u(layout: Layout, units: Spans) -> float:
     kept = alpha.disjoint(units)
     parts = alpha.observed(layout, kept, 4)
     counted = alpha.unitizing(layout, kept, parts, np.zeros(1, np.int64), 4)
-    return float(counted.alpha()(counted.counts)[0])
+    return float(counted.alphas(counted.counts)[0, 0])
 
 
 def character_alpha(layout: Layout, units: Spans) -> list[float]:
     counts = alpha.characters(layout, units, 4).sum(axis=0, keepdims=True)
-    return [float(alpha.character_alpha(4, label)(counts)[0]) for label in range(4)]
+    return [float(value) for value in alpha.character_alphas(counts)[0]]
 
 
 def by_krippendorff(passes: Passes) -> list[float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from itertools import combinations
 
 import numpy as np
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from testimonia.matching import Pairs, Spans, closest, equal, most, overlapping
+from testimonia.matching import Pairs, Spans, closest, equal, heaviest, in_turn, most, overlapping
 from tests.strategies import columns, span_rows
 
 Row = tuple[int, int, int, int]
@@ -94,3 +96,40 @@ def one_to_one(pairs: object) -> bool:
 
 def jaccard(one: Row, other: Row) -> float:
     return (min(one[2], other[2]) - max(one[1], other[1])) / (max(one[2], other[2]) - min(one[1], other[1]))
+
+
+@given(span_rows(), span_rows(), st.randoms(use_true_random=False))
+def test_in_turn_is_the_plain_loop(left: list[Row], right: list[Row], rng: random.Random) -> None:
+    i, j = overlapping(columns(left), columns(right))
+    key = np.array([rng.randint(0, 3) for _ in i], np.int64)
+    taken: dict[int, int] = {}
+    for b in range(len(right)):
+        free = [
+            (k, a) for k, a, c in zip(key.tolist(), i.tolist(), j.tolist(), strict=True) if c == b and a not in taken
+        ]
+        if free:
+            taken[min(free)[1]] = b
+    assert pairs_of(in_turn((i, j), [key], len(left), len(right))) == sorted(taken.items())
+
+
+@settings(max_examples=100, deadline=None)
+@given(span_rows(most=6), span_rows(most=6), st.sampled_from(["type", "partial"]))
+def test_heaviest_is_the_heaviest_and_then_the_largest(left: list[Row], right: list[Row], mode: str) -> None:
+    i, j = overlapping(columns(left), columns(right))
+    pairs = list(zip(i.tolist(), j.tolist(), strict=True))
+    if mode == "type":
+        weight = [int(left[a][3] == right[b][3]) for a, b in pairs]
+    else:
+        weight = [1 + (left[a][:3] == right[b][:3]) for a, b in pairs]
+    best = (0, 0)
+    base: tuple[int, ...] = ()
+    for size in range(min(len(left), len(right)) + 1):
+        for rows in combinations(range(len(pairs)), size):
+            if one_to_one([pairs[row] for row in rows]):
+                value = sum(weight[row] for row in rows), size
+                if value[0] > best[0]:
+                    base = rows
+                best = max(best, value)
+    found = pairs_of(heaviest((i, j), np.array(weight, np.int64), np.array(base, np.int64), len(left), len(right)))
+    assert one_to_one(found)
+    assert (sum(weight[pairs.index(pair)] for pair in found), len(found)) == best

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from testimonia.exports import Export
 from testimonia.gamma import gammas
 from testimonia.language import Language
 from testimonia.matching import Floats, Ints, Pairs, Spans, added, concatenated, equal, most, overlapping
-from testimonia.passes import Layout, Passes, Sides, passes_of
+from testimonia.passes import Layout, Passes, Sides, part_of, passes_of
 from testimonia.resampling import Figure, Resampling, Statistic
 
 Json = dict[str, Any]
@@ -38,7 +38,11 @@ DEFINITIONS = {
     "can be matched. exact and partial do not look at the label; in the table by label both sides are of that label.",
     "alpha_u": "Krippendorff's alpha for unitizing (Krippendorff 1995), over labels: 1 - sum of observed / sum of "
     "expected disagreement; documents in order of doc_id as one continuum. Of spans of one label that overlap within "
-    "one annotator the first by (start, end) counts. By label: of that label alone.",
+    "one annotator the first by (start, end) counts. By label: of that label alone. Who did not submit a document is "
+    "absent from the continuum there.",
+    "by_pair": "span F1 of two annotators over the documents that both submitted.",
+    "confusion": "over every two annotators of a document, spans matched as for kappa, what is left then across "
+    "labels: how often one said the label of the row and the other that of the column, in both directions.",
     "char_alpha": "Krippendorff's nominal alpha (Krippendorff 2004, section 11.3) over characters: within a span of "
     "the label or not.",
     "relation_f1": "as span F1, over relations: equal label, head and tail matched by label with any overlap, the "
@@ -47,8 +51,10 @@ DEFINITIONS = {
     "least one has a value, no value being a value of its own; numbers are compared as numbers. For two annotators.",
     "alpha": "Krippendorff's nominal alpha on the same values; for any number of annotators.",
     "gamma": "gamma (Mathet, Widlöcher and Métivier 2015), alpha = beta = delta_empty = 1, per document; overall by "
-    "pooled disorders. No interval: the expected disorder is sampled.",
-    "ci95": "percentile bootstrap: documents are drawn where there are enough, else sentences; see `resampled`.",
+    "pooled disorders. The expected disorder is the mean of 30 to 300 random continua, as many as bring it within 2%; "
+    "there is no interval.",
+    "ci95": "percentile bootstrap (Efron and Tibshirani 1993, section 13.3): from 20 documents on documents are drawn, "
+    "else sentences; see `resampled`. An interval over sentences speaks of these documents, not of others like them.",
 }
 
 
@@ -111,32 +117,43 @@ def _measured(
     earned = _earned(layout, sides)
     counts = _counts(passes, sides, alignment, earned)
 
-    def figures_of(mask: Any, wanted: Blocks) -> tuple[Json, Ints, alpha.Unitizing]:
-        drawn, resampled = _drawn(layout, mask, wanted)
-        unitizing = alpha.unitizing(layout, units, parts, drawn, len(passes.labels))
-        return _overall(counts, unitizing, drawn, resampling) | {"resampled": resampled}, drawn, unitizing
+    def group(rows: Ints, wanted: Blocks) -> _Group:
+        rows = rows[layout.raters[rows] > 1]
+        part, in_passes, blocks_there = layout.part(rows)
+        if wanted == "auto":
+            wanted = "documents" if len(rows) >= ENOUGH_DOCUMENTS else "sentences"
+        drawn = part.block_document if wanted == "documents" else np.arange(len(part.block_document))
+        part_units, unit_rows = part_of(units, in_passes)
+        unitizing = alpha.unitizing(part, part_units, parts[unit_rows], drawn, len(passes.labels))
+        return _Group(_added(counts.matrix[blocks_there], drawn), unitizing, blocks_there, drawn, wanted)
 
     language = np.array([document.language for document in passes.documents])
-    overall, drawn, unitizing = figures_of(np.ones(len(passes.documents), bool), blocks)
+    everything = group(np.arange(len(passes.documents)), blocks)
     cases, links = cases_of(passes, sides, alignment)
     figures = {
         "annotators": list(passes.annotators),
         "documents": len(passes.documents),
         "compared": int((layout.raters > 1).sum()),
         "spans": len(passes.spans),
-        "overall": overall,
-        "by_label": _by_label(passes, counts, unitizing, drawn, resampling),
-        "by_language": {name: figures_of(language == name, blocks)[0] for name in sorted(set(language.tolist()))},
+        "overall": _overall(counts, everything, resampling),
+        "by_label": _by_label(passes, counts, everything, resampling),
+        "by_language": {
+            name: _overall(counts, group(np.flatnonzero(language == name), blocks), resampling)
+            for name in sorted(set(language.tolist()))
+        },
         "by_document": {
-            document.doc_id: figures_of(np.arange(len(language)) == row, "sentences")[0]
+            document.doc_id: _overall(counts, group(np.array([row]), "sentences"), resampling)
             for row, document in enumerate(passes.documents)
         },
-        "by_relation": _by_relation(passes, counts, drawn, resampling),
-        "attributes": _attributes(passes, sides, alignment, drawn, resampling),
-        "by_pair": _by_pair(passes, sides, earned, drawn, resampling),
+        "by_relation": _by_relation(passes, counts, everything, resampling),
+        "attributes": _attributes(passes, sides, alignment, everything, resampling),
+        "by_pair": _by_pair(passes, sides, earned, everything, resampling),
         "confusion": _confusion(passes, sides, alignment),
         "cases": dict(Counter(case.kind for case in cases)),
     }
+    if not figures["by_pair"] and len(sides.first):
+        message = f"more than {MAX_PAIRS} pairs; by_pair is left out, --annotator chooses some"
+        findings.append(Finding("annotators", "pairs-left-out", message, "warning"))
     if with_gamma:
         figures["gamma"], found = gammas(passes, resampling.seed)
         findings += found
@@ -156,14 +173,29 @@ def _overlaps(passes: Passes, units: Spans) -> list[Finding]:
     return findings
 
 
-def _drawn(layout: Layout, mask: Any, wanted: Blocks) -> tuple[Ints, str]:
-    """The drawn block of each block of the layout, -1 outside `mask` (a bool per document), and what is drawn."""
-    if wanted == "auto":
-        wanted = "documents" if mask.sum() >= ENOUGH_DOCUMENTS else "sentences"
-    inside = mask[layout.block_document]
-    rank = np.cumsum(mask) - 1 if wanted == "documents" else None
-    numbers = rank[layout.block_document] if rank is not None else np.cumsum(inside) - 1
-    return np.where(inside, numbers, -1), wanted
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Documents that two or more annotated: their counts over drawn blocks, and what is drawn.
+
+    `blocks`: rows of their blocks in the layout; `drawn`: the drawn block of each.
+    """
+
+    counts: Floats
+    unitizing: alpha.Unitizing
+    blocks: Ints
+    drawn: Ints
+    resampled: str
+
+    def gathered(self, matrix: Floats) -> Floats:
+        """The rows of a matrix (a row per block of the layout) over the drawn blocks."""
+        return _added(matrix[self.blocks], self.drawn)
+
+
+def _added(matrix: Floats, drawn: Ints) -> Floats:
+    """Rows added up where `drawn`, which rises, is the same."""
+    if not len(drawn):
+        return np.zeros((0, matrix.shape[1]))
+    return np.add.reduceat(matrix, np.flatnonzero(np.diff(drawn, prepend=-1)), axis=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +253,19 @@ class _Counts:
     matrix: Floats
     columns: Mapping[tuple[str, str], int]
 
-    def f1(self, matched: str, total: str, name: str | None = None) -> Statistic:
-        """2 * matched / total, of one label or relation, or over all."""
+    def f1(self, *wanted: tuple[str, str, str | None]) -> Statistic:
+        """2 * matched / total for each (matched, total, label or relation, or None for all)."""
 
-        def of(what: str) -> list[int]:
+        def of(what: str, name: str | None) -> list[int]:
             return [column for key, column in self.columns.items() if key[0] == what and name in (None, key[1])]
 
-        above, below = of(matched), of(total)
-        return lambda sums: 2 * sums[:, above].sum(axis=1) / sums[:, below].sum(axis=1)
+        columns = [(of(matched, name), of(total, name)) for matched, total, name in wanted]
+
+        def statistic(sums: Floats) -> Floats:
+            ratios = [2 * sums[:, above].sum(axis=1) / sums[:, below].sum(axis=1) for above, below in columns]
+            return np.column_stack(ratios) if ratios else np.empty((len(sums), 0))
+
+        return statistic
 
 
 def _counts(passes: Passes, sides: Sides, alignment: Alignment, earned: Mapping[str, _Earned]) -> _Counts:
@@ -240,131 +277,138 @@ def _counts(passes: Passes, sides: Sides, alignment: Alignment, earned: Mapping[
         for row, name in enumerate(passes.labels):
             mine = found.label == row
             columns[mode, name] = added(found.block[mine], found.worth[mine], blocks)
-    both, matched, _ = matched_relations(passes, sides, alignment)
-    for what, relations in (
-        ("relations matched", both.left.take(matched)),
-        ("relations", concatenated(both.left, both.right)),
+    both, left, right = matched_relations(passes, sides, alignment)
+
+    def blocks_of(relations: Spans) -> Ints:
+        start = np.minimum(passes.spans.start[relations.start], passes.spans.start[relations.end])
+        return layout.block_of(layout.document[both.first[relations.document]], start)
+
+    matched = both.left.take(left)
+    every = concatenated(both.left, both.right)
+    for what, kind, block in (
+        ("relations matched", matched.label, np.minimum(blocks_of(matched), blocks_of(both.right.take(right)))),
+        ("relations", every.label, blocks_of(every)),
     ):
-        document = layout.document[both.first[relations.document]]
-        block = layout.block_of(document, passes.spans.start[relations.start])
         for row, name in enumerate(passes.relation_labels):
-            columns[what, name] = np.bincount(block[relations.label == row], minlength=blocks).astype(np.float64)
+            columns[what, name] = np.bincount(block[kind == row], minlength=blocks).astype(np.float64)
     for row, column in enumerate(alpha.characters(layout, passes.spans, len(passes.labels)).T):
         columns["characters", str(row)] = column
     return _Counts(np.column_stack(list(columns.values())), {key: row for row, key in enumerate(columns)})
 
 
-def _gathered(matrix: Floats, drawn: Ints) -> Floats:
-    """Rows of a matrix (a row per block) added up over drawn blocks; `drawn` rises where it is not -1."""
-    rows = np.flatnonzero(drawn >= 0)
-    if not len(rows):
-        return np.zeros((0, matrix.shape[1]))
-    first = np.flatnonzero(np.diff(drawn[rows], prepend=-1))
-    return np.add.reduceat(matrix[rows], first, axis=0)
+def _overall(counts: _Counts, group: _Group, resampling: Resampling) -> Json:
+    statistic = counts.f1(*((mode, "total", None) for mode in MODES), ("relations matched", "relations", None))
+    figures = resampling.figures(group.counts, [*MODES, "relation_f1"], statistic)
+    alphas = group.unitizing.alphas
+    alpha_u = resampling.figures(group.unitizing.counts, ["alpha_u"], lambda sums: alphas(sums)[:, :1])
+    return {
+        "span_f1": {mode: figures[mode] for mode in MODES},
+        **alpha_u,
+        "relation_f1": figures["relation_f1"],
+        "resampled": group.resampled,
+    }
 
 
-def _overall(counts: _Counts, unitizing: alpha.Unitizing, drawn: Ints, resampling: Resampling) -> Json:
-    statistics = {mode: counts.f1(mode, "total") for mode in MODES}
-    statistics["relation_f1"] = counts.f1("relations matched", "relations")
-    figures = resampling.figures(_gathered(counts.matrix, drawn), statistics)
-    alpha_u = resampling.figures(unitizing.counts, {"alpha_u": unitizing.alpha()})["alpha_u"]
-    return {"span_f1": {m: figures[m] for m in MODES}, "alpha_u": alpha_u, "relation_f1": figures["relation_f1"]}
-
-
-def _by_label(passes: Passes, counts: _Counts, unitizing: alpha.Unitizing, drawn: Ints, resampling: Resampling) -> Json:
+def _by_label(passes: Passes, counts: _Counts, group: _Group, resampling: Resampling) -> Json:
     labels = passes.labels
-    gathered = _gathered(counts.matrix, drawn)
-    characters = gathered[:, [column for (what, _), column in counts.columns.items() if what == "characters"]]
-    alpha_u = resampling.figures(unitizing.counts, {name: unitizing.alpha(row) for row, name in enumerate(labels)})
-    character_alpha = resampling.figures(
-        characters, {name: alpha.character_alpha(len(labels), row) for row, name in enumerate(labels)}
-    )
-    result = {}
-    for name in labels:
-        statistics = {mode: counts.f1(_WITHIN.get(mode, mode), "total", name) for mode in MODES}
-        result[name] = {
-            "span_f1": resampling.figures(gathered, statistics),
+    keys = [(name, mode) for name in labels for mode in MODES]
+    statistic = counts.f1(*((_WITHIN.get(mode, mode), "total", name) for name, mode in keys))
+    figures = resampling.figures(group.counts, keys, statistic)
+    alphas = group.unitizing.alphas
+    alpha_u = resampling.figures(group.unitizing.counts, labels, lambda sums: alphas(sums)[:, 1:])
+    columns = [column for (what, _), column in counts.columns.items() if what == "characters"]
+    characters = resampling.figures(group.counts[:, columns], labels, alpha.character_alphas)
+    return {
+        name: {
+            "span_f1": {mode: figures[name, mode] for mode in MODES},
             "alpha_u": alpha_u[name],
-            "char_alpha": character_alpha[name],
+            "char_alpha": characters[name],
         }
-    return result
+        for name in labels
+    }
 
 
-def _by_relation(passes: Passes, counts: _Counts, drawn: Ints, resampling: Resampling) -> Json:
-    statistics = {name: counts.f1("relations matched", "relations", name) for name in passes.relation_labels}
-    figures = resampling.figures(_gathered(counts.matrix, drawn), statistics)
+def _by_relation(passes: Passes, counts: _Counts, group: _Group, resampling: Resampling) -> Json:
+    names = passes.relation_labels
+    statistic = counts.f1(*(("relations matched", "relations", name) for name in names))
+    figures = resampling.figures(group.counts, names, statistic)
     return {name: {"f1": figure} for name, figure in figures.items()}
 
 
-def _attributes(passes: Passes, sides: Sides, alignment: Alignment, drawn: Ints, resampling: Resampling) -> Json:
-    """Kappa (two annotators) and alpha per attribute of a label, on spans matched by label."""
-    layout = passes.layout
+def _attributes(passes: Passes, sides: Sides, alignment: Alignment, group: _Group, resampling: Resampling) -> Json:
+    """Kappa (two annotators) and alpha per attribute of a label, on spans matched by label.
+
+    For kappa pairs, for alpha the groups of spans that the pairs join; those where nobody has a value are left out.
+    """
+    layout, spans = passes.layout, passes.spans
     i, j = alignment.same
     left, right = sides.left_rows[i], sides.right_rows[j]
-    number = components(passes, sides, (i, j))
-    sizes = np.bincount(number)
-    weight = 1 / np.maximum(sizes[number[left]] - 1, 1) if len(left) else np.zeros(0)
-    block = layout.block_of(layout.document[sides.first[sides.left.document[i]]], sides.left.start[i])
+    unit = components(passes, sides, (i, j))
+    start = layout.block_of(layout.document[spans.document], spans.start)
+    block = np.minimum(start[left], start[right])
     blocks = len(layout.block_start)
     coded = [dict(attributes) for attributes in passes.attributes]
     result: Json = {}
     for label, name in enumerate(passes.labels):
-        rows = np.flatnonzero(passes.spans.label == label)
-        mine = passes.spans.label[left] == label
+        rows = np.flatnonzero(spans.label == label)
+        mine = spans.label[left] == label
         names = sorted({attribute for row in rows.tolist() for attribute in coded[row]})
         for attribute in names:
             codes: dict[Value | None, int] = {None: 0}
-            column = np.zeros(len(passes.spans), np.int64)
+            column = np.zeros(len(spans), np.int64)
             column[rows] = [codes.setdefault(coded[row].get(attribute), len(codes)) for row in rows.tolist()]
             a, b = column[left[mine]], column[right[mine]]
             some = (a > 0) | (b > 0)
-            counts = alpha.values(a[some], b[some], weight[mine][some], block[mine][some], blocks, len(codes))
-            figures = resampling.figures(
-                _gathered(counts, drawn), {"kappa": alpha.kappa(len(codes)), "alpha": alpha.value_alpha(len(codes))}
-            )
+            pairs = alpha.pair_counts(a[some], b[some], block[mine][some], blocks, len(codes))
+            valued = np.zeros(len(spans), bool)
+            valued[unit[rows[column[rows] > 0]]] = True
+            kept = rows[valued[unit[rows]]]
+            units = alpha.unit_counts(unit[kept], column[kept], start[kept], blocks, len(codes))
+            pairs, units = group.gathered(pairs), group.gathered(units)
+            kappa = resampling.figures(pairs, ["kappa"], alpha.kappa, pairs[:, 0])
             if len(passes.annotators) != 2:
-                figures["kappa"] = Figure(None)
+                kappa = {"kappa": Figure(None)}
             result[f"{name}.{attribute}"] = {
-                **figures,
-                "agreed": int(counts[:, 1].sum()),
-                "compared": int(counts[:, 0].sum()),
+                **kappa,
+                **resampling.figures(units, ["alpha"], alpha.value_alpha, units[:, 1:].sum(axis=1)),
+                "agreed": int(pairs[:, 1].sum()),
+                "compared": int(pairs[:, 0].sum()),
             }
     return result
 
 
-def _by_pair(passes: Passes, sides: Sides, earned: Mapping[str, _Earned], drawn: Ints, resampling: Resampling) -> Json:
+def _by_pair(
+    passes: Passes, sides: Sides, earned: Mapping[str, _Earned], group: _Group, resampling: Resampling
+) -> Json:
     """Span F1 of every two annotators, overall and by label; nothing where there are more than MAX_PAIRS."""
     layout, names, labels = passes.layout, passes.annotators, passes.labels
     pair = layout.annotator[sides.first] * len(names) + layout.annotator[sides.second]
     kinds, of_pair = np.unique(pair, return_inverse=True)
     if len(kinds) > MAX_PAIRS:
         return {}
-    blocks = int(drawn.max(initial=-1)) + 1
+    number = np.zeros(len(layout.block_start), np.int64)
+    number[group.blocks] = group.drawn
+    blocks = int(group.drawn.max(initial=-1)) + 1
     shape = len(kinds), len(labels), blocks
     counts = {}
     for mode, found in earned.items():
-        cell = (of_pair[found.pair] * shape[1] + found.label) * blocks + drawn[found.block]
+        cell = (of_pair[found.pair] * shape[1] + found.label) * blocks + number[found.block]
         counts[mode] = added(cell, found.worth, shape[0] * shape[1] * blocks).reshape(shape)
+    keys = [(name, mode) for name in ("", *labels) for mode in MODES]
+
+    def statistic(sums: Floats) -> Floats:
+        table = sums.reshape(len(sums), -1, len(_COLUMNS))
+        return (2 * table[:, :, :-1] / table[:, :, -1:]).reshape(len(sums), len(keys))
+
     result = {}
     for row, kind in enumerate(kinds.tolist()):
         overall = [counts[mode][row].sum(axis=0) for mode in _COLUMNS]
         of_labels = [counts[_WITHIN.get(mode, mode)][row, label] for label in range(len(labels)) for mode in _COLUMNS]
-        matrix = np.column_stack([*overall, *of_labels])
-        statistics = {
-            (name, mode): _ratio(5 * nth + offset, 5 * nth + 4)
-            for nth, name in enumerate(("", *labels))
-            for offset, mode in enumerate(MODES)
-        }
-        figures = resampling.figures(matrix, statistics)
+        figures = resampling.figures(np.column_stack([*overall, *of_labels]), keys, statistic)
         by_label = {name: {"span_f1": {mode: figures[name, mode] for mode in MODES}} for name in labels}
-        span_f1 = {mode: figures["", mode] for mode in MODES}
         who = f"{names[kind // len(names)]} / {names[kind % len(names)]}"
-        result[who] = {"span_f1": span_f1, "by_label": by_label}
+        result[who] = {"span_f1": {mode: figures["", mode] for mode in MODES}, "by_label": by_label}
     return result
-
-
-def _ratio(matched: int, total: int) -> Statistic:
-    return lambda sums: 2 * sums[:, matched] / sums[:, total]
 
 
 def frequent(agreement: Agreement, most: int = 20) -> list[Json]:
@@ -406,6 +450,14 @@ def only_one(agreement: Agreement) -> list[Json]:
     ]
 
 
+def none_of(labels: Sequence[str]) -> str:
+    """A word for no label: `none`, in brackets where a label is called so."""
+    word = "none"
+    while word in labels:
+        word = f"({word})"
+    return word
+
+
 def _confusion(passes: Passes, sides: Sides, alignment: Alignment) -> Json:
     """How often one said a label (or nothing) where the other said another, over all pairs, in both directions."""
     i, j = alignment.both
@@ -415,7 +467,7 @@ def _confusion(passes: Passes, sides: Sides, alignment: Alignment) -> Json:
     left = np.concatenate([sides.left.label[i], alone_left, np.full(len(alone_right), size - 1)])
     right = np.concatenate([sides.right.label[j], np.full(len(alone_left), size - 1), alone_right])
     table = np.bincount(left * size + right, minlength=size * size).reshape(size, size)
-    names = [*passes.labels, "none"]
+    names = [*passes.labels, none_of(passes.labels)]
     return {
         one: {other: int(table[a, b] + (table[b, a] if a != b else 0)) for b, other in enumerate(names)}
         for a, one in enumerate(names)

@@ -12,7 +12,6 @@ import numpy as np
 
 from testimonia.matching import Floats, Ints, Spans, added, overlapping, runs
 from testimonia.passes import Layout
-from testimonia.resampling import Statistic
 
 
 def disjoint(units: Spans) -> Spans:
@@ -59,17 +58,14 @@ class Unitizing:
         below = line * (line - 1) - (units * size * (size - 1)) @ member
         return sums[:, : self.labels] / total**2, above / below
 
-    def alpha(self, label: int | None = None) -> Statistic:
-        """alpha_U of one label, or over all: 1 - sum of observed / sum of expected."""
+    def alphas(self, sums: Floats) -> Floats:
+        """alpha_U of n sums of counts, n x (1 + labels): over all labels, then of each.
 
-        def statistic(sums: Floats) -> Floats:
-            observed, expected = self.disagreements(sums)
-            if label is not None:
-                observed, expected = observed[:, label, None], expected[:, label, None]
-            result: Floats = 1 - observed.sum(axis=1) / expected.sum(axis=1)
-            return result
-
-        return statistic
+        1 - observed / expected disagreement, each added up over the labels.
+        """
+        observed, expected = self.disagreements(sums)
+        overall = 1 - observed.sum(axis=1) / expected.sum(axis=1)
+        return np.column_stack([overall, 1 - observed / expected])
 
 
 def observed(layout: Layout, units: Spans, labels: int) -> Floats:
@@ -94,24 +90,19 @@ def observed(layout: Layout, units: Spans, labels: int) -> Floats:
 
 
 def unitizing(layout: Layout, units: Spans, parts: Floats, drawn: Ints, labels: int) -> Unitizing:
-    """The counts of alpha_U over the documents of a group, one continuum in the order of the documents.
+    """The counts of alpha_U over the documents of a layout, one continuum in their order.
 
-    `parts` as `observed` gives them; `drawn`: the drawn block of each block of the layout, -1 outside the group.
-    Documents that fewer than two passed over are left out. Where an annotator has not passed over a document, that
-    annotator's continuum goes on with the next; with every annotator in every document this is Krippendorff's.
+    `parts` as `observed` gives them; `drawn`: the drawn block of each block of the layout, rising from 0. Documents
+    that fewer than two passed over are for the caller to leave out. Where an annotator has not passed over a
+    document, that annotator's continuum goes on with the next; with every annotator in every document this is
+    Krippendorff's.
     """
-    inside = np.zeros(len(layout.lengths), bool)
-    inside[layout.block_document[drawn >= 0]] = True
-    inside &= layout.raters > 1
     blocks = int(drawn.max(initial=-1)) + 1
-    rows = np.flatnonzero(inside[layout.document])
-    rows = rows[np.lexsort((layout.document[rows], layout.annotator[rows]))]
+    rows = np.lexsort((layout.document, layout.annotator))
     lengths = layout.lengths[layout.document[rows]]
     line = int(lengths.sum())
-    base = np.full(len(layout.document), -1)
+    base = np.empty(len(layout.document), np.int64)
     base[rows] = np.cumsum(lengths) - lengths  # all raters' continua one after the other
-    kept = np.flatnonzero(base[units.document] >= 0)
-    units, parts = units.take(kept), parts[kept]
     position = units.label * line + base[units.document]
     # Gaps, per label and rater: from each end (or the rater's first place) to the next start (or the rater's last).
     edges = np.append(base[rows][np.diff(layout.annotator[rows], prepend=-1) != 0], line)
@@ -143,10 +134,9 @@ def unitizing(layout: Layout, units: Spans, parts: Floats, drawn: Ints, labels: 
     where = drawn[layout.block_of(layout.document[units.document], units.start)]
     share = added(where * labels + units.label, parts, blocks * labels).reshape(blocks, labels)
     number = np.bincount(where * len(classes) + of_class, minlength=blocks * len(classes)).reshape(blocks, len(classes))
-    extent = block_lengths(layout) * inside[layout.block_document]
-    extents = np.bincount(drawn[drawn >= 0], extent[drawn >= 0], minlength=blocks)
-    weighted = extent * layout.raters[layout.block_document]
-    lines = np.bincount(drawn[drawn >= 0], weighted[drawn >= 0], minlength=blocks)
+    extent = block_lengths(layout).astype(np.float64)
+    extents = added(drawn, extent, blocks)
+    lines = added(drawn, extent * layout.raters[layout.block_document], blocks)
     return Unitizing(np.column_stack([share, extents, lines, number, places]), labels, label, length)
 
 
@@ -185,64 +175,57 @@ def characters(layout: Layout, units: Spans, labels: int) -> Floats:
     return np.column_stack([*cells, block_lengths(layout) * raters * pairable])
 
 
-def character_alpha(labels: int, label: int) -> Statistic:
-    """The alpha of characters of one label; not defined where no character or every one is within."""
-
-    def statistic(sums: Floats) -> Floats:
-        mixed, ones, n = sums[:, label], sums[:, labels + label], sums[:, 2 * labels]
-        result: Floats = 1 - (n - 1) * mixed / (ones * (n - ones))
-        return result
-
-    return statistic
+def character_alphas(sums: Floats) -> Floats:
+    """The alpha of characters of each label, from `characters`; not defined where no or every character is within."""
+    labels = (sums.shape[1] - 1) // 2
+    mixed, ones, n = sums[:, :labels], sums[:, labels:-1], sums[:, -1:]
+    result: Floats = 1 - (n - 1) * mixed / (ones * (n - ones))
+    return result
 
 
-def values(left: Ints, right: Ints, weight: Floats, block: Ints, blocks: int, kinds: int) -> Floats:
-    """Counts of kappa and alpha over pairs of values 0..kinds-1, blocks x (3 + 3 * kinds).
-
-    A pair's `weight` in alpha is 1 / (m - 1) where it is one of the pairs among m values of one unit.
-    """
-    same = (left == right).astype(np.float64)
-
-    def per(weights: Floats, code: Ints | None = None) -> Floats:
-        width = 1 if code is None else kinds
-        cell = block if code is None else block * kinds + code
-        return added(cell, weights, blocks * width).reshape(blocks, width)
-
+def pair_counts(left: Ints, right: Ints, block: Ints, blocks: int, kinds: int) -> Floats:
+    """Counts of kappa over pairs of values 0..kinds-1, blocks x (2 + 2 * kinds): pairs, equal ones, marginals."""
     one = np.ones(len(left))
-    return np.hstack(
-        [
-            per(one),
-            per(same),
-            per(weight * (1 - same)),
-            per(one, left),
-            per(one, right),
-            per(weight, left) + per(weight, right),
-        ]
-    )
+    columns = [
+        added(block, one, blocks)[:, None],
+        added(block, (left == right).astype(np.float64), blocks)[:, None],
+        added(block * kinds + left, one, blocks * kinds).reshape(blocks, kinds),
+        added(block * kinds + right, one, blocks * kinds).reshape(blocks, kinds),
+    ]
+    return np.hstack(columns)
 
 
-def kappa(kinds: int) -> Statistic:
-    """Cohen (1960), A coefficient of agreement for nominal scales: (p_o - p_e) / (1 - p_e)."""
-
-    def statistic(sums: Floats) -> Floats:
-        n = sums[:, 0]
-        chance = (sums[:, 3 : 3 + kinds] * sums[:, 3 + kinds : 3 + 2 * kinds]).sum(axis=1) / n**2
-        result: Floats = (sums[:, 1] / n - chance) / (1 - chance)
-        return result
-
-    return statistic
+def kappa(sums: Floats) -> Floats:
+    """Cohen (1960), A coefficient of agreement for nominal scales: (p_o - p_e) / (1 - p_e); from `pair_counts`."""
+    n, kinds = sums[:, 0], (sums.shape[1] - 2) // 2
+    chance = (sums[:, 2 : 2 + kinds] * sums[:, 2 + kinds :]).sum(axis=1) / n**2
+    result: Floats = (sums[:, 1] / n - chance) / (1 - chance)
+    return result
 
 
-def value_alpha(kinds: int) -> Statistic:
-    """Krippendorff (2004), section 11.3, nominal: 1 - (n - 1) * mismatches / (n^2 - sum of n_c^2)."""
+def unit_counts(unit: Ints, value: Ints, block: Ints, blocks: int, kinds: int) -> Floats:
+    """Counts of alpha over values 0..kinds-1 of units, blocks x (1 + kinds): coincidences of equal values, marginals.
 
-    def statistic(sums: Floats) -> Floats:
-        marginals = sums[:, 3 + 2 * kinds :]
-        n = marginals.sum(axis=1)
-        result: Floats = 1 - (n - 1) * 2 * sums[:, 2] / (n**2 - (marginals**2).sum(axis=1))
-        return result
+    A unit with m >= 2 values gives n_c (n_c - 1) / (m - 1) coincidences of each value c; it stands in the first block
+    given for it.
+    """
+    units, number = np.unique(unit, return_inverse=True)
+    size = np.bincount(number, minlength=len(units))
+    where = np.full(len(units), blocks)
+    np.minimum.at(where, number, block)
+    cell, counts = np.unique(number * kinds + value, return_counts=True)
+    owner, kind = cell // kinds, cell % kinds
+    worth = np.where(size[owner] > 1, counts, 0)
+    equal = worth * (counts - 1) / np.maximum(size[owner] - 1, 1)
+    marginals = added(where[owner] * kinds + kind, worth.astype(np.float64), blocks * kinds).reshape(blocks, kinds)
+    return np.column_stack([added(where[owner], equal, blocks), marginals])
 
-    return statistic
+
+def value_alpha(sums: Floats) -> Floats:
+    """Krippendorff (2004), section 11.3, nominal: 1 - (n - 1) (n - equal) / (n^2 - sum of n_c^2); of `unit_counts`."""
+    n = sums[:, 1:].sum(axis=1)
+    result: Floats = 1 - (n - 1) * (n - sums[:, 0]) / (n**2 - (sums[:, 1:] ** 2).sum(axis=1))
+    return result
 
 
 def block_lengths(layout: Layout) -> Ints:

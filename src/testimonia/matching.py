@@ -5,12 +5,14 @@ All functions are vectorised over columns; cost is that of sorting the spans, pl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components, maximum_bipartite_matching
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -83,18 +85,28 @@ def equal(left: Spans, right: Spans) -> Pairs:
 
 
 def overlapping(left: Spans, right: Spans) -> Pairs:
-    """Rows (i, j) of every pair of one document that shares a character, whatever its labels; sorted by i."""
+    """Rows (i, j) of every pair of one document that shares a character, whatever its labels.
+
+    Of two spans that overlap one begins within the other: first the rights that begin within a left (or with it),
+    then the lefts that begin within a right. Two sorts and four searches, then nothing but the pairs themselves.
+    """
     width = int(max(left.end.max(initial=0), right.end.max(initial=0))) + 1
-    order = np.argsort(right.document * width + right.start, kind="stable")
-    start = (right.document * width + right.start)[order]
-    end = (right.document * width + right.end)[order]
-    low, high = left.document * width + left.start, left.document * width + left.end
-    # In order of start the running maximum of ends rises: what lies before `first` ends too early.
-    first = np.searchsorted(np.maximum.accumulate(end), low, side="right")
-    counts = np.maximum(np.searchsorted(start, high, side="left") - first, 0)
-    i, j = np.repeat(np.arange(len(left)), counts), runs(first, counts)
-    kept = end[j] > low[i]
-    return i[kept], order[j[kept]]
+    i, j = _beginning_within(left, right, width, "left")
+    b, a = _beginning_within(right, left, width, "right")
+    return np.concatenate([i, a]), np.concatenate([j, b])
+
+
+def _beginning_within(outer: Spans, inner: Spans, width: int, equal: Literal["left", "right"]) -> Pairs:
+    """Rows of outer and inner spans, where the inner begins within the outer; with it only where `equal` is left."""
+    start = inner.document * width + inner.start
+    order = None if (start[1:] >= start[:-1]).all() else np.argsort(start, kind="stable")
+    start = start if order is None else start[order]
+    low = outer.document * width + outer.start
+    first = np.searchsorted(start, low, side=equal)
+    counts = np.searchsorted(start, low + (outer.end - outer.start), side="left") - first
+    counts = np.maximum(counts, 0)
+    rows = runs(first, counts)
+    return np.repeat(np.arange(len(outer)), counts), rows if order is None else order[rows]
 
 
 def most(pairs: Pairs, lefts: int, rights: int) -> Pairs:
@@ -137,6 +149,72 @@ def closest(left: Spans, right: Spans) -> Pairs:
         taken_i[i[mutual]] = taken_j[j[mutual]] = True
         free = ~(taken_i[i] | taken_j[j])
         i, j, rank = i[free], j[free], rank[free]
-    if not found:
-        return i, j
-    return np.concatenate([a for a, _ in found]), np.concatenate([b for _, b in found])
+    return joined(found)
+
+
+def in_turn(pairs: Pairs, keys: Sequence[Ints], lefts: int, rights: int) -> Pairs:
+    """One to one in the order of the right side: each takes, of the pairs still free, that of the least key.
+
+    `keys` are columns over pairs, the first counts most; ties go to the first on the left. What earlier ones took
+    is settled in rounds: a pair is final when nobody earlier on the right can still want its left side.
+    """
+    i, j = pairs
+    order = np.lexsort((i, *reversed(keys), j))
+    i, j = i[order], j[order]
+    found: list[Pairs] = []
+    earliest = np.empty(lefts, np.int64)
+    free_i, free_j = np.ones(lefts, bool), np.ones(rights, bool)
+    while len(i):
+        favourite = np.append(True, j[1:] != j[:-1])
+        earliest[i[::-1]] = j[::-1]
+        final = favourite & (earliest[i] == j)
+        found.append((i[final], j[final]))
+        free_i[i[final]] = free_j[j[final]] = False
+        rest = free_i[i] & free_j[j]
+        i, j = i[rest], j[rest]
+    return joined(found)
+
+
+def heaviest(pairs: Pairs, weight: Ints, base: Ints, lefts: int, rights: int) -> Pairs:
+    """One to one with the greatest sum of weights, and among those as many pairs as can be.
+
+    `weight`: small whole numbers >= 0; `base`: rows of pairs that are one to one and have the greatest sum already.
+    Dual values of that matching (Kuhn 1955; least solution, by relaxation) tell which pairs may stand in any best
+    one, and which spans must be paired; the largest matching among those pairs, swapped along the paths where it
+    leaves such a span out (Mendelsohn and Dulmage 1958), has the same sum.
+    """
+    order = np.argsort(pairs[0], kind="stable")
+    i, j, weight = pairs[0][order], pairs[1][order], weight[order]
+    base_i, base_j = pairs[0][base], pairs[1][base]
+    partner, worth = np.full(rights, lefts), np.zeros(rights, np.int64)
+    partner[base_j], worth[base_j] = base_i, weight[np.argsort(order)[base]]
+    first = np.flatnonzero(np.append(True, i[1:] != i[:-1])[: len(i)])
+    dual = np.zeros(lefts + 1, np.int64)  # the last is of those without partner
+    while len(first):
+        least = np.maximum.reduceat(weight - (worth - dual[partner])[j], first)
+        if not (least > dual[i[first]]).any():
+            break
+        dual[i[first]] = np.maximum(least, dual[i[first]])
+    other = worth - dual[partner]
+    tight = dual[i] + other[j] == weight
+    found_i, found_j = most((i[tight], j[tight]), lefts, rights)
+    graph = coo_array(
+        (
+            np.ones(len(found_i) + len(base_i), np.int8),
+            (np.append(found_i, base_i), np.append(found_j, base_j) + lefts),
+        ),
+        shape=(lefts + rights, lefts + rights),
+    )
+    path = connected_components(graph, directed=False)[1]
+    needed = np.append(dual[:lefts], other) > 0
+    needed[found_i] = needed[found_j + lefts] = False
+    swapped = np.zeros(lefts + rights, bool)
+    swapped[path[needed]] = True
+    stay, back = ~swapped[path[found_i]], swapped[path[base_i]]
+    return np.append(found_i[stay], base_i[back]), np.append(found_j[stay], base_j[back])
+
+
+def joined(found: Sequence[Pairs]) -> Pairs:
+    """Several lists of pairs as one."""
+    nothing = np.empty(0, np.int64)
+    return np.concatenate([nothing, *(i for i, _ in found)]), np.concatenate([nothing, *(j for _, j in found)])

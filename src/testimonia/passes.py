@@ -45,6 +45,23 @@ class Layout:
         keys = self.block_document * self.width + self.block_start
         return np.searchsorted(keys, document * self.width + position, side="right") - 1
 
+    def part(self, rows: Ints) -> tuple[Layout, Ints, Ints]:
+        """The layout of these documents alone (rows rise), the rows of its passes and of its blocks."""
+        passes, per_document = _within(self.document, rows)
+        blocks, blocks_per_document = _within(self.block_document, rows)
+        numbers = np.arange(len(rows))
+        return (
+            Layout(
+                self.lengths[rows],
+                np.repeat(numbers, per_document),
+                self.annotator[passes],
+                np.repeat(numbers, blocks_per_document),
+                self.block_start[blocks],
+            ),
+            passes,
+            blocks,
+        )
+
     def sides(self, spans: Spans) -> Sides:
         """Both sides of every two passes over one document; `spans` are sorted by pass."""
         last = np.searchsorted(self.document, self.document, side="right")
@@ -79,6 +96,19 @@ class Sides:
     right: Spans
     left_rows: Ints
     right_rows: Ints
+
+
+def _within(column: Ints, rows: Ints) -> tuple[Ints, Ints]:
+    """Where a sorted column has these values, and how often each."""
+    first = np.searchsorted(column, rows)
+    counts = np.searchsorted(column, rows, side="right") - first
+    return runs(first, counts), counts
+
+
+def part_of(spans: Spans, passes: Ints) -> tuple[Spans, Ints]:
+    """The spans of these passes (rows rise), whose `document` becomes the number among them; and their rows."""
+    rows, counts = _within(spans.document, passes)
+    return _renumbered(spans.take(rows), np.repeat(np.arange(len(passes)), counts)), rows
 
 
 def _renumbered(spans: Spans, document: Ints) -> Spans:
@@ -141,9 +171,11 @@ def passes_of(
     for document in ordered:
         absent = [name for name in sorted(everybody) if (document.doc_id, name) not in chosen]
         if absent and submitted[document.doc_id]:
-            message = f"not submitted by {', '.join(absent)}: absent, which is not the same as without spans"
+            more = f" and {len(absent) - 5} others" if len(absent) > 6 else ""
+            who = ", ".join(absent[: 5 if more else 6]) + more
             alone = "" if submitted[document.doc_id] > 1 else "; only one did, so it compares nothing"
-            findings.append(Finding(document.doc_id, "annotation-absent", message + alone, "warning"))
+            message = f"not submitted by {who}: absent, which is not the same as without spans{alone}"
+            findings.append(Finding(document.doc_id, "annotation-absent", message, "warning"))
         elif not submitted[document.doc_id]:
             findings.append(Finding(document.doc_id, "annotation-absent", "nobody submitted it", "warning"))
     if len(annotators) < 2:

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from testimonia.adjudication import Docket
-from testimonia.agreement import DEFINITIONS, MODES, Agreement, frequent
+from testimonia.agreement import DEFINITIONS, MODES, Agreement, frequent, none_of
 from testimonia.cases import KINDS, Case, Link
 from testimonia.document import Span
 from testimonia.language import Language
@@ -54,7 +54,7 @@ def agreement_text(agreement: Agreement) -> str:
         for name, found in figures["attributes"].items()
     ]
     parts.append(_table("attributes", ["", "kappa", "alpha", "agreed"], rows))
-    names = [*figures["by_label"], "none"]
+    names = [*figures["by_label"], none_of(list(figures["by_label"]))]
     rows = [[one, *(line[other] for other in names)] for one, line in figures["confusion"].items()]
     parts.append(_table("confusion of labels (pairs of annotators, both directions)", ["", *names], rows))
     kinds = [[KIND_WORDS[kind], figures["cases"].get(kind, 0)] for kind in KINDS]

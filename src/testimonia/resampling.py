@@ -6,7 +6,7 @@ added, the figure is computed anew. Nothing is matched again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-# From sums of counts, shape (n, columns), to n values; nan where the figure is not defined.
+# From sums of counts, shape (n, columns), to values, (n, names); nan where a figure is not defined.
 Statistic = Callable[[Floats], Floats]
 
 _Name = TypeVar("_Name")
@@ -37,26 +37,34 @@ class Resampling:
     resamples: int = 1000
     seed: int = 1
 
-    def figures(self, counts: Floats, statistics: Mapping[_Name, Statistic]) -> dict[_Name, Figure]:
-        """Each statistic of the sum over blocks (`counts`: blocks x columns), with its interval.
+    def figures(
+        self, counts: Floats, names: Sequence[_Name], statistic: Statistic, support: Floats | None = None
+    ) -> dict[_Name, Figure]:
+        """The values of a statistic of the sum over blocks (`counts`: blocks x columns), with their intervals.
 
-        Draws in which a statistic is not defined are left out; where they are more than half, or there are fewer
-        than two blocks, there is no interval.
+        Draws in which a value is not defined are left out. There is no interval where those are more than half, or
+        where fewer than two blocks have anything to say: those where the statistic of the block alone is defined,
+        or where `support` is not 0.
         """
-        total = counts.sum(axis=0, keepdims=True)
-        drawn = self._drawn(counts) if len(counts) > 1 and self.resamples else np.empty((0, counts.shape[1]))
-        result = {}
         with np.errstate(divide="ignore", invalid="ignore"):
-            for name, statistic in statistics.items():
-                value = float(statistic(total)[0])
-                if not np.isfinite(value):
-                    result[name] = Figure(None)
-                    continue
-                values = statistic(drawn)
-                values = values[np.isfinite(values)]
-                enough = len(drawn) and len(values) * 2 > len(drawn)
-                low, high = np.percentile(values, [2.5, 97.5]) if enough else (0.0, 0.0)
-                result[name] = Figure(value, (float(low), float(high)) if enough else None)
+            values = _table(statistic(counts.sum(axis=0, keepdims=True)), names)[0]
+            speaking = np.isfinite(_table(statistic(counts), names)).sum(axis=0)
+            if support is not None:
+                speaking[:] = np.count_nonzero(support)
+            some = self.resamples > 0 and len(counts) > 1
+            drawn = _table(statistic(self._drawn(counts)), names) if some else np.empty((0, len(names)))
+        result = {}
+        for column, name in enumerate(names):
+            value = float(values[column])
+            if not np.isfinite(value):
+                result[name] = Figure(None)
+                continue
+            finite = drawn[np.isfinite(drawn[:, column]), column]
+            if speaking[column] < 2 or len(finite) * 2 <= len(drawn):
+                result[name] = Figure(value)
+            else:
+                low, high = np.percentile(finite, [2.5, 97.5])
+                result[name] = Figure(value, (float(low), float(high)))
         return result
 
     def _drawn(self, counts: Floats) -> Floats:
@@ -70,6 +78,10 @@ class Resampling:
             for first in range(0, self.resamples, step)
         ]
         return np.concatenate(parts)
+
+
+def _table(values: Floats, names: Sequence[object]) -> Floats:
+    return values.reshape(-1, len(names))
 
 
 @lru_cache(maxsize=32)
