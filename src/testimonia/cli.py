@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from testimonia import __version__
-from testimonia.errors import Finding, FindingsError, TestimoniaError
+from testimonia.errors import Finding, FindingsError, InputError, TestimoniaError
 
 if TYPE_CHECKING:
     from testimonia.studio import Studio
@@ -29,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Annotated news data: from Label Studio to a Hugging Face dataset.",
 )
+MIN_RESAMPLES = 100
 ANNOTATE, BUILD, EVALUATE, RELEASE = "annotate", "build", "evaluate", "release"
 
 CorpusOption = Annotated[Path, typer.Option("--corpus", help="Folder with seeds/, labeling/ and dataset/.")]
@@ -293,7 +294,8 @@ def measure_agreement(
     corpus: CorpusOption = Path(),
     round_: RoundOption = None,
     scheme: Annotated[
-        Path | None, typer.Option("--scheme", help="scheme.toml that names the labels; else those found.")
+        Path | None,
+        typer.Option("--scheme", exists=True, dir_okay=False, help="scheme.toml of the labels; else those found."),
     ] = None,
     annotator: Annotated[
         list[str] | None, typer.Option("--annotator", help="Compare these annotators only; give it once for each.")
@@ -317,6 +319,14 @@ def measure_agreement(
     from testimonia.scheme import read_scheme
 
     languages = {}
+    if exports and round_:
+        raise InputError("--round: names a round of the corpus; leave out either it or the files")
+    if scheme and not exports:
+        raise InputError("--scheme: belongs to exports given by file; a corpus has its own")
+    if 0 < resamples < MIN_RESAMPLES:
+        raise InputError(
+            f"--resamples: {resamples} draws make no interval; give 0 for none, or {MIN_RESAMPLES} or more"
+        )
     if exports:
         source = sources.read_exports(exports, read_scheme(scheme) if scheme else None)
         title = ", ".join(path.name for path in exports)

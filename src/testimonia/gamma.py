@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from zlib import crc32
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, milp
@@ -14,7 +15,7 @@ from scipy.sparse import coo_array
 
 from testimonia.errors import Finding
 from testimonia.matching import Floats, Ints, Spans
-from testimonia.passes import Passes
+from testimonia.passes import Passes, part_of
 
 EMPTY = 1.0  # delta_empty: what a unit costs that is aligned with none
 SAMPLES = 30
@@ -36,18 +37,21 @@ def gammas(passes: Passes, seed: int = 1) -> tuple[dict[str, float | None], list
     findings: list[Finding] = []
     found: dict[str, float | None] = {}
     costs: list[tuple[float, float]] = []
+    first = np.searchsorted(passes.layout.document, np.arange(len(passes.documents) + 1))
     for row, document in enumerate(passes.documents):
-        numbers = np.flatnonzero(passes.layout.document == row)
+        numbers = np.arange(first[row], first[row + 1])
         if len(numbers) < 2:
             continue
-        sides = [passes.spans.take(passes.spans.document == number) for number in numbers.tolist()]
+        sides = sorted((part_of(passes.spans, numbers[n : n + 1])[0] for n in range(len(numbers))), key=_content)
         found[document.doc_id] = None
         mean = sum(map(len, sides)) / len(sides)
         if not mean:
             continue
         try:
             observed = disorder(sides)
-            expected = expected_disorder(sides, len(document.text), np.random.default_rng([seed, row]))
+            expected = expected_disorder(
+                sides, len(document.text), np.random.default_rng([seed, crc32(document.doc_id.encode())])
+            )
         except OutOfReachError:
             message = f"gamma of {len(sides)} annotators with {round(mean)} spans each is out of reach"
             text = f"{message}: too many ways to align them; choose two annotators with --annotator"
@@ -58,6 +62,11 @@ def gammas(passes: Passes, seed: int = 1) -> tuple[dict[str, float | None], list
     total = sum(cost for _, cost in costs)
     overall = 1 - sum(cost for cost, _ in costs) / total if total else None
     return {"overall": overall, **found}, findings
+
+
+def _content(side: Spans) -> list[list[int]]:
+    """What a side holds, to draw the same whatever the annotators are called."""
+    return [column.tolist() for column in (side.start, side.end, side.label)]
 
 
 def dissimilarity(left: Spans, right: Spans) -> Floats:

@@ -81,7 +81,7 @@ class Resampling:
 
 
 def _table(values: Floats, names: Sequence[object]) -> Floats:
-    return values.reshape(-1, len(names))
+    return values.reshape(len(values), len(names))
 
 
 @lru_cache(maxsize=32)

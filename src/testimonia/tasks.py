@@ -40,7 +40,7 @@ def task_of(document: Document) -> Json:
 # The kinds of control from which a value of each type of attribute may come.
 _CONTROLS = {
     "choice": ("choices",),
-    "number": ("number",),
+    "number": ("number", "rating"),
     "string": ("textarea",),
     "entity": ("taxonomy", "textarea", "choices"),
 }
@@ -127,8 +127,8 @@ def _annotator(entry: Json) -> str:
     for key in ("completed_by", "user"):
         value = entry.get(key)
         if isinstance(value, dict):
-            value = value.get("id")
-        if (isinstance(value, str) and value.isprintable()) or _is_int(value):
+            value = value.get("id", value.get("email"))
+        if (isinstance(value, str) and value.isprintable() and value.strip()) or _is_int(value):
             return str(value)
     return "unknown"
 
@@ -258,6 +258,13 @@ class _Reader:
     def _span(self, region_id: str, region: _Region) -> Span | None:
         if not region.labels:
             names = ", ".join(str(result.get("from_name")) for result in region.attributes)
+            kinds = {str(result.get("type")) for result in region.attributes}
+            if all(_value_of(result).get("start") is None for result in region.attributes):
+                self._warn("result-of-document", f"{names} speak of the whole document; left out")
+                return None
+            if any(kind.endswith("labels") for kind in kinds):
+                self._error("region-type", f"region {region_id} is of type {', '.join(sorted(kinds))}, not labels")
+                return None
             self._error("attribute-without-region", f"{names} belong to region {region_id}, which has no label")
             return None
         value = _value_of(region.labels[0])
@@ -348,8 +355,8 @@ class _Reader:
         if result.get("type") not in _CONTROLS[attribute.type]:
             self._error("attribute-type", f"{place}: {attribute.name} comes from a control {result.get('type')!r}")
             return None
-        if result.get("type") == "number":
-            number = value.get("number")
+        if result.get("type") in ("number", "rating"):
+            number = value.get(str(result["type"]))
             if not isinstance(number, int | float) or isinstance(number, bool) or not abs(number) < _HUGE:
                 self._error("attribute-value", f"{place}: {attribute.name} = {number!r} is no number")
                 return None
@@ -357,6 +364,9 @@ class _Reader:
         key = {"choices": "choices", "taxonomy": "taxonomy", "textarea": "text"}.get(str(result.get("type")), "")
         items = value.get(key)
         items = [items] if isinstance(items, str) else items
+        if attribute.control and isinstance(items, list) and items:
+            # Of a label config that is not ours: several choices are one value, a taxonomy's is its whole path.
+            items = [" | ".join(sorted(" > ".join(map(str, _list(item))) for item in items))]
         if not isinstance(items, list) or len(items) != 1:
             self._error("attribute-count", f"{place}: {attribute.name} = {items!r}; one value is wanted")
             return None
