@@ -214,18 +214,19 @@ def _link(link: Link, text: str, direction: str) -> Json:
 
 
 def _plot(rows: Iterable[tuple[str, Figure]], width: int = 460) -> Json:
-    """Where to draw points and intervals: an axis from 0 (or below, where a value is) to 1, in pixels."""
+    """Where to draw points and intervals: an axis from 0 (or below, where a value is; at most -1) to 1, in pixels."""
     defined = [(name, figure) for name, figure in rows if figure.value is not None]
     lows = [figure.ci95[0] if figure.ci95 else figure.value or 0.0 for _, figure in defined]
-    low = min([0.0, *(value // 0.2 * 0.2 for value in lows)])
+    low = max(min([0.0, *(value // 0.2 * 0.2 for value in lows)]), -1.0)
     scale = width / (1 - low)
 
     def x(value: float) -> float:
-        return round((value - low) * scale, 1)
+        return round((max(value, low) - low) * scale, 1)
 
     marks = [
         {
-            "name": name,
+            "name": name if len(name) <= 22 else name[:21] + "…",
+            "title": name,
             "x": x(figure.value or 0.0),
             "low": x(figure.ci95[0]) if figure.ci95 else None,
             "high": x(figure.ci95[1]) if figure.ci95 else None,
