@@ -116,12 +116,10 @@ def most(pairs: Pairs, lefts: int, rights: int) -> Pairs:
     rest_i, rest_j = i[~alone], j[~alone]
     if not len(rest_i):
         return i[alone], j[alone]
-    rows, row = np.unique(rest_i, return_inverse=True)
-    columns, col = np.unique(rest_j, return_inverse=True)
-    graph = csr_array((np.ones(len(row), np.int8), (row, col)), shape=(len(rows), len(columns)))
+    graph = csr_array((np.ones(len(rest_i), np.int8), (rest_i, rest_j)), shape=(lefts, rights))
     partner = maximum_bipartite_matching(graph, perm_type="column")
-    matched = partner >= 0
-    return np.append(i[alone], rows[matched]), np.append(j[alone], columns[partner[matched]])
+    matched = np.flatnonzero(partner >= 0)
+    return np.append(i[alone], matched), np.append(j[alone], partner[matched])
 
 
 def closest(left: Spans, right: Spans) -> Pairs:
@@ -152,15 +150,14 @@ def closest(left: Spans, right: Spans) -> Pairs:
     return joined(found)
 
 
-def in_turn(pairs: Pairs, keys: Sequence[Ints], lefts: int, rights: int) -> Pairs:
+def in_turn(pairs: Pairs, key: Ints, lefts: int, rights: int) -> Pairs:
     """One to one in the order of the right side: each takes, of the pairs still free, that of the least key.
 
-    `keys` are columns over pairs, the first counts most; ties go to the first on the left. What earlier ones took
-    is settled in rounds: a pair is final when nobody earlier on the right can still want its left side.
+    Pairs are sorted by right, then left; ties go to the first on the left. What earlier ones took is settled in
+    rounds: a pair is final when nobody earlier on the right can still want its left side.
     """
-    i, j = pairs
-    order = np.lexsort((i, *reversed(keys), j))
-    i, j = i[order], j[order]
+    order = np.argsort(pairs[1] * (key.max(initial=0) + 1) + key, kind="stable")
+    i, j = pairs[0][order], pairs[1][order]
     found: list[Pairs] = []
     earliest = np.empty(lefts, np.int64)
     free_i, free_j = np.ones(lefts, bool), np.ones(rights, bool)

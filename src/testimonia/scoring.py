@@ -52,7 +52,7 @@ def tallies(gold: Spans, predictions: Spans, documents: int, labels: int, matchi
     """
     alone, rest_gold, rest_predictions = _alone(gold, predictions)
     complex_gold, complex_predictions = gold.take(rest_gold), predictions.take(rest_predictions)
-    pairs = overlapping(complex_gold, complex_predictions)
+    pairs = _sorted(overlapping(complex_gold, complex_predictions), len(rest_gold))
     if matching == "hipe":
         chosen, used = _hipe(complex_gold, complex_predictions, pairs)
         found = joined([alone, (rest_gold[chosen[0]], rest_predictions[chosen[1]])])
@@ -106,6 +106,13 @@ def _kinds(gold: Spans, predictions: Spans, pairs: Pairs) -> Ints:
 def _counted(kinds: Ints, cells: Ints, size: int) -> Ints:
     """Pairs per cell and kind, (size, 4)."""
     return np.bincount(cells * 4 + kinds, minlength=4 * size).reshape(size, 4)
+
+
+def _sorted(pairs: Pairs, lefts: int) -> Pairs:
+    """Pairs by prediction, then gold span."""
+    key = np.sort(pairs[1] * max(lefts, 1) + pairs[0])
+    right, left = np.divmod(key, max(lefts, 1))
+    return left, right
 
 
 def _alone(gold: Spans, predictions: Spans) -> tuple[Pairs, Ints, Ints]:
@@ -191,17 +198,17 @@ def _best(mode: str, gold: Spans, predictions: Spans, pairs: Pairs) -> Pairs:
     hit = hits == 1
     first = most((i[hit], j[hit]), *sizes)
     if mode == "type":
-        return first if hit.all() else heaviest(pairs, hits, _rows(pairs, first, sizes[1]), *sizes)
+        return first if hit.all() else heaviest(pairs, hits, _rows(pairs, first, sizes[0]), *sizes)
     free_gold, free_predictions = np.ones(sizes[0], bool), np.ones(sizes[1], bool)
     free_gold[first[0]] = free_predictions[first[1]] = False
     free = free_gold[i] & free_predictions[j]
     both = joined([first, most((i[free], j[free]), *sizes)])
-    return heaviest(pairs, 1 + hits, _rows(pairs, both, sizes[1]), *sizes) if mode == "partial" else both
+    return heaviest(pairs, 1 + hits, _rows(pairs, both, sizes[0]), *sizes) if mode == "partial" else both
 
 
-def _rows(pairs: Pairs, some: Pairs, rights: int) -> Ints:
-    """The rows of some of the pairs."""
-    return np.flatnonzero(np.isin(pairs[0] * rights + pairs[1], some[0] * rights + some[1]))
+def _rows(pairs: Pairs, some: Pairs, lefts: int) -> Ints:
+    """The rows of some of the pairs, which are sorted by prediction, then gold span."""
+    return np.searchsorted(pairs[1] * lefts + pairs[0], some[1] * lefts + some[0])
 
 
 def _enough(gold: Spans, predictions: Spans, pairs: Pairs) -> Mask:
@@ -216,11 +223,10 @@ def _nervaluate(mode: str, gold: Spans, predictions: Spans, pairs: Pairs) -> Pai
     """Each prediction in turn: a hit (in mode type the nearest, by sum of distances), else the first that overlaps."""
     i, j = pairs
     hits = _HIT[mode][_kinds(gold, predictions, pairs)]
-    keys = [1 - hits]
     if mode == "type":
         distance = np.abs(gold.start[i] - predictions.start[j]) + np.abs(gold.end[i] - predictions.end[j])
-        keys.append(hits * distance)
-    return in_turn(pairs, keys, len(gold), len(predictions))
+        return in_turn(pairs, np.where(hits, distance, distance.max(initial=0) + 1), len(gold), len(predictions))
+    return in_turn(pairs, 1 - hits, len(gold), len(predictions))
 
 
 def _hipe(gold: Spans, predictions: Spans, pairs: Pairs) -> tuple[Pairs, Mask]:
@@ -229,8 +235,7 @@ def _hipe(gold: Spans, predictions: Spans, pairs: Pairs) -> tuple[Pairs, Mask]:
     A prediction takes a gold span equal to it, used or not; else, in their order, the first gold span that has its
     bounds, used or not, or that overlaps and is not used. Equal gold spans are used together.
     """
-    order = np.lexsort(pairs)
-    i, j = pairs[0][order], pairs[1][order]
+    i, j = pairs
     rows = np.column_stack([gold.document, gold.start, gold.end, gold.label])
     kind: Ints = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
     kinds = _kinds(gold, predictions, (i, j))
