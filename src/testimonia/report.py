@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from testimonia.adjudication import Docket
-from testimonia.agreement import DEFINITIONS, MODES, Agreement, frequent, none_of
+from testimonia.agreement import DEFINITIONS, MODES, Agreement, frequent, none_of, only_one
 from testimonia.cases import KINDS, Case, Link
 from testimonia.document import Span
 from testimonia.language import Language
@@ -19,6 +19,7 @@ from testimonia.scheme import Scheme
 Json = dict[str, Any]
 
 MOST_CASES = 2000  # on one page
+MOST_LINES = 20  # of a list on a terminal
 _PALETTE = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#999999")
 KIND_WORDS = {
     "agreed": "agreed",
@@ -64,6 +65,14 @@ def agreement_text(agreement: Agreement) -> str:
         parts.append(_table("gamma", ["", "gamma"], rows))
     rows = [[d["count"], d["kind"], d["labels"], d["text"][:60]] for d in frequent(agreement, 10)]
     parts.append(_table("most frequent disagreements", ["n", "kind", "label", "text"], rows))
+    alone = only_one(agreement)
+    rows = [
+        [one["doc_id"], f"{one['start']}-{one['end']}", one["label"], one["annotator"], one["text"][:60]]
+        for one in alone
+    ]
+    more = f" ({len(alone) - MOST_LINES} more: --json, --html)" if len(alone) > MOST_LINES else ""
+    head = ["document", "offsets", "label", "annotator", "text"]
+    parts.append(_table(f"spans that only one annotator saw{more}", head, rows[:MOST_LINES]))
     used = [key for key in DEFINITIONS if key != "gamma" or "gamma" in figures]
     parts.append("\n".join(f"{key}: {DEFINITIONS[key]}" for key in used))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -85,10 +94,15 @@ def show(figure: Figure | float | None) -> str:
 def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str | int | Figure | None]]) -> str:
     if not rows:
         return ""
-    cells = [list(head), *([cell if isinstance(cell, str) else show(cell) for cell in row] for row in rows)]
+    cells = [list(head), *([_plain(cell) if isinstance(cell, str) else show(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     return "\n".join([title, *lines])
+
+
+def _plain(text: str) -> str:
+    """Text in one line that does nothing to a terminal: what is not printable becomes a dot."""
+    return "".join(character if character.isprintable() else "·" for character in " ".join(text.split()))
 
 
 @dataclass(frozen=True, slots=True)
