@@ -68,7 +68,7 @@ def test_made_renewed_and_pulled(studio: Studio, copy: Path, tmp_path: Path) -> 
     done = adjudicate(corpus, studio, decided, False, quiet)
     assert (done.loaded.new, done.loaded.present, done.loaded.renewed, done.waiting) == (1, 4, (), ())
     tasks = tasks_of(studio, corpus)
-    assert all(versions(studio, task) == ["adjudication", "reader-1", "reader-2"] for task in tasks.values())
+    assert all(versions(studio, task) == ["All readings", "reader-1", "reader-2"] for task in tasks.values())
 
     for doc_id, task in tasks.items():
         studio.client.annotations.create(task.id, result=accepted(corpus, doc_id), was_cancelled=False)
@@ -99,7 +99,7 @@ def test_made_renewed_and_pulled(studio: Studio, copy: Path, tmp_path: Path) -> 
     assert done.loaded.renewed == ("fr-1",)
     assert adjudicate(corpus, studio, decided, False, quiet).loaded.renewed == ()
     renewed = tasks_of(studio, corpus)["fr-1"]
-    assert versions(studio, renewed) == ["adjudication", "reader-1", "reader-2", "reader-3"]
+    assert versions(studio, renewed) == ["All readings", "reader-1", "reader-2", "reader-3"]
     assert "reader-3" in renewed.data["differences"]
     for doc_id, task in tasks.items():
         after = studio.client.annotations.list(task.id)

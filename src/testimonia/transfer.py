@@ -26,7 +26,7 @@ from testimonia.tasks import task_of
 Json = dict[str, Any]
 
 
-CANDIDATES = "adjudication"  # the model version of the predictions that a curator starts from
+CANDIDATES = "All readings"  # the model version that a curator starts from; no pseudonym has a capital
 
 
 def _pseudonym(doc_id: str, entry: Json) -> str:
