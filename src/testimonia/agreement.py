@@ -49,7 +49,8 @@ DEFINITIONS = {
     "closest spans first.",
     "kappa": "Cohen's kappa (Cohen 1960) on matched spans of one label, any overlap, the closest first; pairs where at "
     "least one has a value, no value being a value of its own; numbers are compared as numbers. For two annotators.",
-    "alpha": "Krippendorff's nominal alpha on the same values; for any number of annotators.",
+    "alpha": "Krippendorff's nominal alpha (Krippendorff 2004, section 11.3) of the same values, for any number of "
+    "annotators: a unit is the spans that matching joins, over all annotators, where at least one has a value.",
     "gamma": "gamma (Mathet, Widlöcher and Métivier 2015), alpha = beta = delta_empty = 1, per document; overall by "
     "pooled disorders. The expected disorder is the mean of 30 to 300 random continua, as many as bring it within 2%; "
     "there is no interval.",
