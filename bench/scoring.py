@@ -15,7 +15,7 @@ import numpy as np
 from nervaluate import Evaluator
 
 from testimonia.matching import Spans
-from testimonia.scoring import MODES, Matching, Tallies, tallies
+from testimonia.tallies import MODES, Matching, Tallies, tallies
 
 SEED = 20
 LABELS = ("ACTOR", "QUANTITY", "STANCE", "SOURCE")
@@ -59,14 +59,14 @@ def measured(gold: Spans, predictions: Spans, documents: int, matching: Matching
 
 def differences(found: Tallies, theirs: dict[str, object]) -> int:
     """How many counts are not those of nervaluate."""
-    wrong = 0
+    wrong, overall = 0, found.overall
     for mode in MODES:
         name = "ent_type" if mode == "type" else mode
         for count in ("correct", "incorrect", "partial", "missed", "spurious"):
-            ours = getattr(found.overall[mode], count)
+            ours = getattr(overall[mode], count)
             wrong += int(ours.sum()) != getattr(theirs["overall"][name], count)  # type: ignore[index]
             for row, label in enumerate(LABELS):
-                ours = getattr(found.by_label[mode], count)[row]
+                ours = getattr(found.filtered[mode], count)[row]
                 wrong += int(ours.sum()) != getattr(theirs["entities"][label][name], count)  # type: ignore[index]
     return wrong
 

@@ -89,6 +89,11 @@ def read_exports(paths: Sequence[Path], scheme: Scheme | None = None) -> Export:
     """
     findings: list[Finding] = []
     tasks = list(_tasks(paths, findings))
+    return export_of(tasks, scheme, findings)
+
+
+def export_of(tasks: Sequence[tuple[Path, Json]], scheme: Scheme | None, findings: list[Finding]) -> Export:
+    """The same for tasks that were read, each with the file it is from; what was found wrong before goes in front."""
     key = _text_key([task for _, task in tasks], findings)
     merged: dict[str, Json] = {}
     holders: dict[str, str] = {}

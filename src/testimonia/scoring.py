@@ -1,275 +1,394 @@
-"""Scores of predicted spans against gold: what is paired in each mode, and the counts that follow.
+"""Scores of predictions against gold, with 95% intervals: what `score-predictions` prints.
 
-Modes as in SemEval-2013 task 9.1: strict = bounds and label, exact = bounds, partial = any overlap counts half, type
-= any overlap with the same label.
+Counts are made once per block of text; every interval is drawn from those counts. Nothing is matched twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from testimonia.matching import Ints, Pairs, Spans, heaviest, in_turn, joined, most, overlapping
+from testimonia.errors import Finding, InputError
+from testimonia.extraction import Extraction
+from testimonia.language import Language
+from testimonia.matching import Floats, Ints, Pairs, Spans, added
+from testimonia.measures import Key, Match
+from testimonia.resampling import Figure, Resampling
+from testimonia.sides import Sides
+from testimonia.tallies import MODES, Blocks, Mask, Matching, Tally, aligned, tallies
 
-Matching = Literal["best", "nervaluate", "hipe"]
-Mask = NDArray[np.bool_]
-MODES = ("strict", "exact", "partial", "type")
+Json = dict[str, Any]
+Drawn = Literal["auto", "documents", "sentences"]
+Interval = tuple[float, float] | None
 
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Counts of one mode: arrays of one shape, such as (documents,) or (labels, documents).
-
-    possible = correct + incorrect + partial + missed, actual = correct + incorrect + partial + spurious.
-    """
-
-    correct: Ints
-    incorrect: Ints
-    partial: Ints
-    missed: Ints
-    spurious: Ints
+FEW = 20  # below so many documents sentences are drawn
+MOST_DOCUMENTS = 200  # with an interval of their own
+COUNTS = ("correct", "incorrect", "partial", "missed", "spurious")
 
 
 @dataclass(frozen=True, slots=True)
-class Tallies:
-    """Counts by mode: overall per document, and per label and document with both sides filtered by label."""
+class Score:
+    """Counts of one mode, and what follows from them; None for 0/0. `ci95` is that of F1.
 
-    overall: Mapping[str, Tally]
-    by_label: Mapping[str, Tally]
-
-
-def tallies(gold: Spans, predictions: Spans, documents: int, labels: int, matching: Matching = "best") -> Tallies:
-    """The counts of each mode.
-
-    `best`: for each mode the one-to-one pairing that earns most (strict, exact, type: hits; partial: 1 for equal
-    bounds, 0.5 for overlap), and among those one that pairs most overlapping spans: the counts do not depend on
-    order. `nervaluate` and `hipe`: as those tools go through the predictions in their order; hipe's counts by label
-    are not filtered, they go to the label of the gold span, or of the prediction where it is spurious.
+    precision = credit / actual, recall = credit / possible, F1 = 2 credit / (actual + possible), where credit =
+    correct + partial / 2 (SemEval-2013 task 9.1).
     """
-    alone, rest_gold, rest_predictions = _alone(gold, predictions)
-    complex_gold, complex_predictions = gold.take(rest_gold), predictions.take(rest_predictions)
-    pairs = _sorted(overlapping(complex_gold, complex_predictions), len(rest_gold))
-    if matching == "hipe":
-        chosen, used = _hipe(complex_gold, complex_predictions, pairs)
-        found = joined([alone, (rest_gold[chosen[0]], rest_predictions[chosen[1]])])
-        left = np.concatenate([rest_gold[used], alone[0]])
-        return _hipe_tallies(gold, predictions, found, left, documents, labels)
-    if matching == "nervaluate":
-        enough = _enough(gold, predictions, alone)
-        alone = alone[0][enough], alone[1][enough]
-        enough = _enough(complex_gold, complex_predictions, pairs)
-        pairs = pairs[0][enough], pairs[1][enough]
-    cells, predicted = (side.label * documents + side.document for side in (gold, predictions))
-    shape = labels, documents
-    possible = np.bincount(cells, minlength=labels * documents).reshape(shape)
-    actual = np.bincount(predicted, minlength=labels * documents).reshape(shape)
-    kind = _kinds(gold, predictions, alone)
-    kinds = _kinds(complex_gold, complex_predictions, pairs)
-    same, same_pairs = (kind & 1) == 1, (kinds & 1) == 1
-    knots = _tangled(complex_gold, complex_predictions, pairs)
-    knots_within = _tangled(complex_gold, complex_predictions, (pairs[0][same_pairs], pairs[1][same_pairs]))
-    settled = _counted(kind, gold.document[alone[0]], documents)
-    settled_within = _counted(kind[same], cells[alone[0]][same], labels * documents)
-    inner, outer = cells[rest_gold], gold.document[rest_gold]
-    totals = possible.sum(axis=0), actual.sum(axis=0)
-    overall = {mode: _tally(mode, *knots.counts(mode, matching, outer, settled), *totals) for mode in MODES}
-    by_label: dict[str, Tally] = {}
-    for mode in MODES:
-        if mode == "exact":  # within a label, equal bounds are all there is to strict
-            by_label[mode] = by_label["strict"]
+
+    correct: int
+    incorrect: int
+    partial: int
+    missed: int
+    spurious: int | None
+    ci95: Interval = None
+
+    @property
+    def possible(self) -> int:
+        return self.correct + self.incorrect + self.partial + self.missed
+
+    @property
+    def actual(self) -> int | None:
+        return None if self.spurious is None else self.correct + self.incorrect + self.partial + self.spurious
+
+    @property
+    def precision(self) -> float | None:
+        return self._credit / self.actual if self.actual else None
+
+    @property
+    def recall(self) -> float | None:
+        return self._credit / self.possible if self.possible else None
+
+    @property
+    def f1(self) -> float | None:
+        both = None if self.actual is None else self.possible + self.actual
+        return 2 * self._credit / both if both else None
+
+    @property
+    def _credit(self) -> float:
+        return self.correct + self.partial / 2
+
+    def as_json(self) -> Json:
+        names = (*COUNTS, "possible", "actual", "precision", "recall", "f1", "ci95")
+        return {name: getattr(self, name) for name in names}
+
+
+ByMode = Mapping[str, Score]
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How many of so many are right."""
+
+    correct: int
+    compared: int
+    ci95: Interval = None
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.correct / self.compared if self.compared else None
+
+    def as_json(self) -> Json:
+        return {"correct": self.correct, "compared": self.compared, "accuracy": self.accuracy, "ci95": self.ci95}
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What `score` returns; docs/scoring.md says what each is.
+
+    `sides` is what was compared, `pairs` the rows of gold spans and predictions that stand for each other.
+    """
+
+    settings: Json
+    overall: ByMode
+    macro: Mapping[str, Mapping[str, Figure]]
+    by_label: Mapping[str, ByMode]
+    by_label_unfiltered: Mapping[str, ByMode]
+    by_language: Mapping[str, ByMode]
+    by_document: Mapping[str, ByMode]
+    slices: Mapping[str, ByMode]
+    attributes: Mapping[str, Mapping[str, Accuracy | Score]]
+    linking: Mapping[str, Mapping[str, Accuracy | Score]]
+    relations: Mapping[str, Mapping[str, Score]]
+    confusion: Mapping[str, Mapping[str, int]]
+    findings: tuple[Finding, ...]
+    sides: Sides = field(repr=False)
+    pairs: Pairs = field(repr=False)
+
+    def as_json(self) -> Json:
+        """Everything but the columns, as dictionaries; docs/scoring.md has the shape."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Score | Accuracy):
+                return value.as_json()
+            if isinstance(value, Figure):
+                return {"f1": value.value, "ci95": value.ci95}
+            if isinstance(value, Mapping):
+                return {name: plain(inner) for name, inner in value.items()}
+            return value
+
+        names = [name for name in self.__slots__ if name not in ("findings", "sides", "pairs")]
+        found = {name: plain(getattr(self, name)) for name in names}
+        return found | {
+            "findings": [
+                {"id": f.id, "severity": f.severity, "place": f.place, "message": f.message} for f in self.findings
+            ]
+        }
+
+
+def score_sides(
+    sides: Sides, matching: Matching = "best", resampling: Resampling | None = None, drawn: Drawn = "auto"
+) -> Scores:
+    """Every figure of two sides.
+
+    `drawn`: what the bootstrap draws; `auto`: documents where there are twenty, else sentences. The sentences of a
+    document have something in common, so that intervals over them are rather too narrow.
+    """
+    resampling = resampling or Resampling()
+    layout = layout_of(sides.gold, drawn)
+    counts, pairs = counted(sides, layout, matching)
+    overall = {key: tally for key, tally in counts.items() if key[0] == "overall"}
+    means = {mode: [k for k in counts if k[0] == "by_label" and k[2] == mode] for mode in MODES}
+    scores, macro, unit = _drawn(counts, layout, resampling, drawn, means)
+    drawn_units = {"overall": unit}
+    by_language = {}
+    for language, rows in _languages(sides.gold).items():
+        blocks = np.isin(layout.document, rows)
+        here = {key: tally.map(itemgetter(blocks)) for key, tally in overall.items()}
+        found, _, drawn_units[language] = _drawn(here, layout.part(blocks), resampling, drawn)
+        by_language[language] = _nested(found)["overall"][""]
+    by_document, per_document = _by_document(sides.gold, overall, layout, resampling, drawn)
+    nested = _nested(scores)
+    return Scores(
+        settings={
+            "matching": matching,
+            "documents": len(sides.gold),
+            "gold_spans": len(sides.gold.spans),
+            "predicted_spans": len(sides.predictions.spans),
+            "models": sorted(set(sides.predictions.models.drop_null().to_pylist())),
+            "resampled": drawn_units,
+            "resamples": resampling.resamples,
+            "seed": resampling.seed,
+        },
+        overall=nested["overall"][""],
+        macro={"labels": macro, "documents": per_document},
+        by_label=nested.get("by_label", {}),
+        by_label_unfiltered=nested.get("by_label_unfiltered", {}),
+        by_language=by_language,
+        by_document=by_document,
+        slices=nested.get("slices", {}),
+        attributes=_accuracies(nested.get("attributes", {})),
+        linking=_accuracies(nested.get("linking", {})),
+        relations=nested.get("relations", {}),
+        confusion=_confusion(sides, pairs),
+        findings=(*sides.findings, *_too_few(sides.gold, unit)),
+        sides=sides,
+        pairs=pairs,
+    )
+
+
+def counted(sides: Sides, layout: Layout, matching: Matching) -> tuple[dict[Key, Tally], Pairs]:
+    """The counts of everything, per block; and the pairs of gold spans and predictions that stand for each other."""
+    gold, predictions = sides.gold, sides.predictions
+    # Predictions with a label that the gold does not know lie in a document of their own, so that nothing pairs them.
+    document = np.where(predictions.spans.label < sides.known, predictions.spans.document, len(gold))
+    said = Spans(document, predictions.spans.start, predictions.spans.end, predictions.spans.label)
+    blocks = Blocks(
+        layout.block_of(gold.spans.document, gold.spans.start),
+        layout.block_of(predictions.spans.document, predictions.spans.start),
+        len(layout.document),
+    )
+    found = tallies(gold.spans, said, len(gold) + 1, len(gold.labels), matching, blocks)
+    pairs, kinds = aligned(gold.spans, said)
+    counts: dict[Key, Tally] = {("overall", "", mode): tally for mode, tally in found.overall.items()}
+    for kind, by_mode in (("by_label", found.filtered), ("by_label_unfiltered", found.unfiltered)):
+        for number, label in enumerate(gold.labels[: sides.known]):
+            counts |= {(kind, label, mode): by_mode[mode].map(itemgetter(number)) for mode in MODES}
+    same = (kinds & 1) == 1
+    match = Match(gold, predictions, pairs[0][same], pairs[1][same], blocks)
+    for measured in (match.slices(), match.attributes(), match.linking(), match.relations()):
+        counts |= dict(measured)
+    return counts, pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The blocks of a gold in order of place: (blocks,) the document of each, and where it starts."""
+
+    document: Ints
+    start: Ints
+    by_sentence: bool
+
+    def block_of(self, document: Ints, position: Ints) -> Ints:
+        """Rows of the blocks that hold these positions."""
+        if not self.by_sentence:
+            return document
+        width = int(max(self.start.max(initial=0), position.max(initial=0))) + 1
+        keys = self.document * width + self.start
+        return np.searchsorted(keys, document * width + position, side="right") - 1
+
+    def part(self, blocks: Mask) -> Layout:
+        """These blocks alone."""
+        return Layout(self.document[blocks], self.start[blocks], self.by_sentence)
+
+    def units(self, drawn: Drawn) -> tuple[Ints, str]:
+        """What a bootstrap draws: the number of the unit that each block belongs to, and what the units are."""
+        documents, number = np.unique(self.document, return_inverse=True)
+        if not self.by_sentence or drawn == "documents" or (drawn == "auto" and len(documents) >= FEW):
+            return number, "documents"
+        return np.arange(len(self.document)), "sentences"
+
+
+def layout_of(gold: Extraction, drawn: Drawn = "auto") -> Layout:
+    """Sentences as blocks where they may be drawn: in up to 200 documents with a text, or where they are asked for."""
+    numbers = np.arange(len(gold))
+    few = len(gold) <= MOST_DOCUMENTS and gold.texts.null_count == 0
+    if drawn == "sentences" and gold.texts.null_count:
+        raise InputError("sentences cannot be drawn: the gold has no texts; draw documents")
+    if drawn != "sentences" and not few:
+        return Layout(numbers, np.zeros_like(numbers), False)
+    texts, languages = gold.texts.to_pylist(), gold.languages.to_pylist()
+    starts = [
+        [0, *(start for start, _ in Language(language or "en").sentences(text)[1:])]
+        for text, language in zip(texts, languages, strict=True)
+    ]
+    sizes = np.array([len(one) for one in starts], np.int64)
+    flat = np.array([start for one in starts for start in one], np.int64)
+    return Layout(np.repeat(numbers, sizes), flat, True)
+
+
+def _drawn(
+    counts: Mapping[Key, Tally],
+    layout: Layout,
+    resampling: Resampling,
+    drawn: Drawn,
+    means: Mapping[str, Sequence[Key]] | None = None,
+) -> tuple[dict[Key, Score], dict[str, Figure], str]:
+    """The scores of all counts and, for each name in `means`, the mean F1 of those keys; and what was drawn.
+
+    A mean leaves out what is 0/0, in each draw as in the whole.
+    """
+    unit, what = layout.units(drawn)
+    size = int(unit.max(initial=-1)) + 1
+    keys = list(counts)
+    columns = [added(unit, column, size) for key in keys for column in _fraction(counts[key])]
+    means = means or {}
+    place = {key: number for number, key in enumerate(keys)}
+    groups = [[place[key] for key in some] for some in means.values()]
+
+    def values(sums: Floats) -> Floats:
+        f1 = sums[:, 0::2] / sums[:, 1::2]
+        defined = np.isfinite(f1)
+        filled = np.where(defined, f1, 0.0)
+        mean = [filled[:, some].sum(axis=1) / defined[:, some].sum(axis=1) for some in groups]
+        return np.column_stack([f1, *mean])
+
+    table = np.column_stack(columns) if columns else np.empty((size, 0))
+    figures = resampling.figures(table, [*keys, *means], values)
+    scores = {key: _score(tally, figures[key].ci95) for key, tally in counts.items()}
+    return scores, {name: figures[name] for name in means}, what
+
+
+def _fraction(tally: Tally) -> tuple[Floats, Floats]:
+    """F1 as a fraction: twice the credit, by possible and actual; 0/0 where nothing tells what is spurious."""
+    credit = (2 * tally.correct + tally.partial).astype(np.float64)
+    if tally.spurious is None:
+        return np.zeros_like(credit), np.zeros_like(credit)
+    both = 2 * (tally.correct + tally.incorrect + tally.partial) + tally.missed + tally.spurious
+    return credit, both.astype(np.float64)
+
+
+def _score(tally: Tally, ci95: Interval = None) -> Score:
+    return Score(
+        int(tally.correct.sum()),
+        int(tally.incorrect.sum()),
+        int(tally.partial.sum()),
+        int(tally.missed.sum()),
+        None if tally.spurious is None else int(tally.spurious.sum()),
+        ci95,
+    )
+
+
+def _nested(scores: Mapping[Key, Score]) -> dict[str, dict[str, dict[str, Score]]]:
+    groups: dict[str, dict[str, dict[str, Score]]] = {}
+    for (kind, name, mode), score in scores.items():
+        groups.setdefault(kind, {}).setdefault(name, {})[mode] = score
+    return groups
+
+
+def _accuracies(found: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, Accuracy | Score]]:
+    return {
+        name: {
+            measure: score if measure == "strict" else Accuracy(score.correct, score.possible, score.ci95)
+            for measure, score in measures.items()
+        }
+        for name, measures in found.items()
+    }
+
+
+def _languages(gold: Extraction) -> dict[str, Ints]:
+    """The documents of each language."""
+    codes = gold.languages.dictionary_encode()
+    numbers = pc.fill_null(codes.indices, -1).to_numpy(zero_copy_only=False)
+    names = codes.dictionary.to_pylist()
+    return {names[number]: np.flatnonzero(numbers == number) for number in np.argsort(names)}
+
+
+def _by_document(
+    gold: Extraction, overall: Mapping[Key, Tally], layout: Layout, resampling: Resampling, drawn: Drawn
+) -> tuple[dict[str, ByMode], dict[str, Figure]]:
+    """Scores of each document that has anything to score, and the mean of their F1.
+
+    Documents have intervals over their sentences where there are sentences; the mean has one where documents are drawn.
+    """
+    summed = {
+        mode: tally.map(lambda counts: np.bincount(layout.document, counts, len(gold)).astype(np.int64))
+        for (_, _, mode), tally in overall.items()
+    }
+    means = {}
+    for mode, tally in summed.items():
+        above, below = _fraction(tally)
+        defined = below > 0
+        ratio = np.divide(above, below, out=np.zeros(len(gold)), where=defined)
+        table = np.column_stack([ratio, defined])
+        one = Layout(np.arange(len(gold)), np.zeros(len(gold), np.int64), False)
+        draw = resampling if layout.units(drawn)[1] == "documents" and len(one.document) >= FEW else Resampling(0)
+        means[mode] = draw.figures(table, [mode], lambda sums: sums[:, :1] / sums[:, 1:])[mode]
+    rows = np.flatnonzero(_fraction(summed["strict"])[1])
+    names = gold.doc_ids.take(pa.array(rows)).to_pylist()
+    found: dict[str, ByMode] = {}
+    begin = np.searchsorted(layout.document, np.arange(len(gold) + 1))
+    for row, name in zip(rows.tolist(), names, strict=True):
+        if layout.by_sentence:
+            here = slice(begin[row], begin[row + 1])
+            counts = {key: tally.map(itemgetter(here)) for key, tally in overall.items()}
+            part = Layout(layout.document[here], layout.start[here], True)
+            found[name] = _nested(_drawn(counts, part, resampling, "sentences")[0])["overall"][""]
         else:
-            hits, others = knots_within.counts(mode, matching, inner, settled_within)
-            by_label[mode] = _tally(mode, hits.reshape(shape), others.reshape(shape), possible, actual)
-    return Tallies(overall, by_label)
+            found[name] = {mode: _score(tally.map(itemgetter([row]))) for mode, tally in summed.items()}
+    return found, means
 
 
-# Whether a pair is a hit, by its kind: 0 neither, 1 label alone, 2 bounds alone, 3 both.
-_HIT = {
-    "strict": np.array([0, 0, 0, 1]),
-    "exact": np.array([0, 0, 1, 1]),
-    "partial": np.array([0, 0, 1, 1]),
-    "type": np.array([0, 1, 0, 1]),
-}
+def _confusion(sides: Sides, pairs: Pairs) -> dict[str, dict[str, int]]:
+    """How many spans of the gold's label in the row were predicted with the label of the column."""
+    labels, gold, predicted = sides.gold.labels, sides.gold.spans.label, sides.predictions.spans.label
+    size = len(labels) + 1
+    table = np.zeros((size, size), np.int64)
+    np.add.at(table, (gold[pairs[0]], predicted[pairs[1]]), 1)
+    table[:-1, -1] = np.bincount(gold, minlength=size - 1) - table[:-1, :-1].sum(axis=1)
+    table[-1, :-1] = np.bincount(predicted, minlength=size - 1) - table[:-1, :-1].sum(axis=0)
+    none = next(word for word in ("none", "(none)", "no span") if word not in labels)
+    names = [*labels, none]
+    return {one: dict(zip(names, table[row].tolist(), strict=True)) for row, one in enumerate(names)}
 
 
-def _kinds(gold: Spans, predictions: Spans, pairs: Pairs) -> Ints:
-    i, j = pairs
-    bounds = (gold.start[i] == predictions.start[j]) & (gold.end[i] == predictions.end[j])
-    kinds: Ints = bounds * 2 + (gold.label[i] == predictions.label[j])
-    return kinds
-
-
-def _counted(kinds: Ints, cells: Ints, size: int) -> Ints:
-    """Pairs per cell and kind, (size, 4)."""
-    return np.bincount(cells * 4 + kinds, minlength=4 * size).reshape(size, 4)
-
-
-def _sorted(pairs: Pairs, lefts: int) -> Pairs:
-    """Pairs by prediction, then gold span."""
-    key = np.sort(pairs[1] * max(lefts, 1) + pairs[0])
-    right, left = np.divmod(key, max(lefts, 1))
-    return left, right
-
-
-def _alone(gold: Spans, predictions: Spans) -> tuple[Pairs, Ints, Ints]:
-    """Pairs of one gold span and one prediction that overlap each other and nothing else; rows of the rest.
-
-    Spans that overlap nothing are in neither. Both sides are laid on one line and cut where nothing reaches over.
-    """
-    width = int(max(gold.end.max(initial=0), predictions.end.max(initial=0))) + 1
-    start = np.concatenate([gold.document * width + gold.start, predictions.document * width + predictions.start])
-    order = np.argsort(start, kind="stable")
-    end = np.concatenate([gold.document * width + gold.end, predictions.document * width + predictions.end])
-    reach = np.maximum.accumulate(end[order])
-    first = np.flatnonzero(np.append(True, start[order][1:] >= reach[:-1])[: len(order)])
-    size = np.diff(np.append(first, len(order)))
-    two = first[size == 2]
-    one, other = order[two], order[two + 1]
-    pair = (one < len(gold)) != (other < len(gold))
-    one, other = one[pair], other[pair]
-    rows = order[np.repeat(size > 2, size)]
-    alone = np.minimum(one, other), np.maximum(one, other) - len(gold)
-    return alone, np.sort(rows[rows < len(gold)]), np.sort(rows[rows >= len(gold)]) - len(gold)
-
-
-def _tally(mode: str, hits: Ints, others: Ints, possible: Ints, actual: Ints) -> Tally:
-    none = np.zeros_like(others)
-    incorrect, partial = (none, others) if mode == "partial" else (others, none)
-    return Tally(hits, incorrect, partial, possible - hits - others, actual - hits - others)
-
-
-@dataclass(frozen=True, slots=True)
-class _Knots:
-    """The pairs that share a span with another, on columns of their own, and the `settled` ones that share none.
-
-    `rows` and `columns`: the rows that the gold spans and the predictions had.
-    """
-
-    settled: Pairs
-    settled_kinds: Ints
-    rows: Ints
-    columns: Ints
-    gold: Spans
-    predictions: Spans
-    pairs: Pairs
-
-    def paired(self, mode: str, matching: Matching) -> Pairs:
-        """Rows (in gold, in predictions) of the pairs of a mode."""
-        choose = _best if matching == "best" else _nervaluate
-        return choose(mode, self.gold, self.predictions, self.pairs)
-
-    def counts(self, mode: str, matching: Matching, cells: Ints, settled: Ints) -> tuple[Ints, Ints]:
-        """Hits and others per cell: of the pairs here, and of those counted by kind in `settled`.
-
-        `cells` are those of the gold spans that the rows speak of.
-        """
-        i, j = self.paired(mode, matching)
-        pairs = joined([self.settled, (self.rows[i], self.columns[j])])
-        kinds = np.append(self.settled_kinds, _kinds(self.gold, self.predictions, (i, j)))
-        counts = settled + _counted(kinds, cells[pairs[0]], len(settled))
-        return counts @ _HIT[mode], counts @ (1 - _HIT[mode])
-
-
-def _tangled(gold: Spans, predictions: Spans, pairs: Pairs) -> _Knots:
-    i, j = pairs
-    alone = (np.bincount(i, minlength=len(gold))[i] == 1) & (np.bincount(j, minlength=len(predictions))[j] == 1)
-    lefts, left = _compact(i[~alone], len(gold))
-    rights, right = _compact(j[~alone], len(predictions))
-    settled = i[alone], j[alone]
-    kinds = _kinds(gold, predictions, settled)
-    return _Knots(settled, kinds, lefts, rights, gold.take(lefts), predictions.take(rights), (left, right))
-
-
-def _compact(rows: Ints, size: int) -> tuple[Ints, Ints]:
-    """The rows that occur, and for each its number among them."""
-    there = np.zeros(size, bool)
-    there[rows] = True
-    return np.flatnonzero(there), (np.cumsum(there) - 1)[rows]
-
-
-def _best(mode: str, gold: Spans, predictions: Spans, pairs: Pairs) -> Pairs:
-    i, j = pairs
-    sizes = len(gold), len(predictions)
-    hits = _HIT[mode][_kinds(gold, predictions, pairs)]
-    hit = hits == 1
-    first = most((i[hit], j[hit]), *sizes)
-    if mode == "type":
-        return first if hit.all() else heaviest(pairs, hits, _rows(pairs, first, sizes[0]), *sizes)
-    free_gold, free_predictions = np.ones(sizes[0], bool), np.ones(sizes[1], bool)
-    free_gold[first[0]] = free_predictions[first[1]] = False
-    free = free_gold[i] & free_predictions[j]
-    both = joined([first, most((i[free], j[free]), *sizes)])
-    return heaviest(pairs, 1 + hits, _rows(pairs, both, sizes[0]), *sizes) if mode == "partial" else both
-
-
-def _rows(pairs: Pairs, some: Pairs, lefts: int) -> Ints:
-    """The rows of some of the pairs, which are sorted by prediction, then gold span."""
-    return np.searchsorted(pairs[1] * lefts + pairs[0], some[1] * lefts + some[0])
-
-
-def _enough(gold: Spans, predictions: Spans, pairs: Pairs) -> Mask:
-    """nervaluate's default threshold: the overlap is 1% of the gold span or more, in its own arithmetic."""
-    i, j = pairs
-    shared = np.minimum(gold.end[i], predictions.end[j]) - np.maximum(gold.start[i], predictions.start[j])
-    enough: Mask = (shared / (gold.end[i] - gold.start[i])) * 100.0 >= 1.0
-    return enough
-
-
-def _nervaluate(mode: str, gold: Spans, predictions: Spans, pairs: Pairs) -> Pairs:
-    """Each prediction in turn: a hit (in mode type the nearest, by sum of distances), else the first that overlaps."""
-    i, j = pairs
-    hits = _HIT[mode][_kinds(gold, predictions, pairs)]
-    if mode == "type":
-        distance = np.abs(gold.start[i] - predictions.start[j]) + np.abs(gold.end[i] - predictions.end[j])
-        return in_turn(pairs, np.where(hits, distance, distance.max(initial=0) + 1), len(gold), len(predictions))
-    return in_turn(pairs, 1 - hits, len(gold), len(predictions))
-
-
-def _hipe(gold: Spans, predictions: Spans, pairs: Pairs) -> tuple[Pairs, Mask]:
-    """The pairs of HIPE-scorer 2022, which goes through the predictions once for all modes; the gold spans used.
-
-    A prediction takes a gold span equal to it, used or not; else, in their order, the first gold span that has its
-    bounds, used or not, or that overlaps and is not used. Equal gold spans are used together.
-    """
-    i, j = pairs
-    rows = np.column_stack([gold.document, gold.start, gold.end, gold.label])
-    kind: Ints = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
-    kinds = _kinds(gold, predictions, (i, j))
-    bounds, same = kinds >= 2, kinds == 3
-    has_equal = np.zeros(len(predictions), bool)
-    has_equal[j[same]] = True
-    kept = same | ~has_equal[j]
-    i, j, bounds = i[kept], j[kept], bounds[kept]
-    user = np.full(len(gold), len(predictions))  # of each kind, the first that took one
-    earliest = np.empty(len(gold), np.int64)
-    found: list[Pairs] = []
-    while len(i):
-        favourite = np.append(True, j[1:] != j[:-1])
-        earliest[kind[i[::-1]]] = j[::-1]
-        final = favourite & (bounds | (earliest[kind[i]] == j))
-        found.append((i[final], j[final]))
-        np.minimum.at(user, kind[i[final]], j[final])
-        done = np.zeros(len(predictions), bool)
-        done[j[final]] = True
-        rest = ~done[j] & (bounds | (user[kind[i]] > j))
-        i, j, bounds = i[rest], j[rest], bounds[rest]
-    return joined(found), user[kind] < len(predictions)
-
-
-def _hipe_tallies(gold: Spans, predictions: Spans, pairs: Pairs, used: Ints, documents: int, labels: int) -> Tallies:
-    cells, predicted = (side.label * documents + side.document for side in (gold, predictions))
-    size, shape = labels * documents, (labels, documents)
-    missed = np.bincount(np.delete(cells, used), minlength=size).reshape(shape)
-    spurious = np.bincount(np.delete(predicted, pairs[1]), minlength=size).reshape(shape)
-    counts = _counted(_kinds(gold, predictions, pairs), cells[pairs[0]], size)
-    overall, by_label = {}, {}
-    for mode in MODES:
-        hits, others = (counts @ _HIT[mode]).reshape(shape), (counts @ (1 - _HIT[mode])).reshape(shape)
-        possible, actual = hits + others + missed, hits + others + spurious
-        by_label[mode] = _tally(mode, hits, others, possible, actual)
-        overall[mode] = _tally(mode, *(c.sum(axis=0) for c in (hits, others, possible, actual)))
-    return Tallies(overall, by_label)
+def _too_few(gold: Extraction, unit: str) -> list[Finding]:
+    if len(gold) >= FEW:
+        return []
+    over = "sentences, which within a document are alike: intervals are rather too narrow"
+    message = f"only {len(gold)} to draw from; " + (over if unit == "sentences" else "intervals mean little")
+    return [Finding("documents", "documents-too-few", message, "warning")]

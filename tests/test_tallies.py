@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from nervaluate import Evaluator
 
-from testimonia.scoring import MODES, Matching, Tallies, Tally, tallies
+from testimonia.tallies import MODES, Matching, Tallies, Tally, tallies
 from tests.strategies import columns, span_rows
 
 Row = tuple[int, int, int, int]
@@ -75,7 +75,7 @@ def test_the_counts_of_nervaluate() -> None:
             for number, label in enumerate(LABELS):
                 if label in theirs["entities"]:
                     expected = [getattr(theirs["entities"][label][name], count) for count in COUNTS]
-                    assert counted(ours.by_label[mode], number) == expected, (seed, mode, label)
+                    assert counted(ours.filtered[mode], number) == expected, (seed, mode, label)
 
 
 def hipe(gold: list[Row], predictions: list[Row]) -> dict[str, Counter[tuple[int, str]]]:
@@ -122,7 +122,7 @@ def test_the_counts_of_hipe() -> None:
         for mode in MODES:
             for label in range(3):
                 wanted = [expected[mode][label, word] for word in COUNTS]
-                assert counted(ours.by_label[mode], label) == wanted, (seed, mode)
+                assert counted(ours.filtered[mode], label) == wanted, (seed, mode)
             wanted = [sum(expected[mode][label, word] for label in range(3)) for word in COUNTS]
             assert counted(ours.overall[mode]) == wanted, (seed, mode)
 
@@ -172,7 +172,7 @@ def test_best_does_not_depend_on_order(gold: list[Row], predictions: list[Row]) 
         correct, incorrect, partial, missed, spurious = counted(there.overall[mode])
         assert counted(turned.overall[mode]) == [correct, incorrect, partial, spurious, missed]
         assert counted(whole.overall[mode]) == [len(gold), 0, 0, 0, 0]
-        by_label = there.by_label[mode]
+        by_label = there.filtered[mode]
         one = scored([r for r in gold if r[3] == 1], [r for r in predictions if r[3] == 1], 2, "best")
         assert counted(by_label, 1) == counted(one.overall[mode])
 
@@ -183,5 +183,5 @@ def test_nothing_to_score(matching: Matching) -> None:
         found = scored(gold, predictions, 3, matching)
         for mode in MODES:
             assert counted(found.overall[mode]) == [0, 0, 0, len(gold), len(predictions)]
-            assert found.by_label[mode].missed.shape == (3, 3)
+            assert found.filtered[mode].missed.shape == (3, 3)
             assert found.overall[mode].missed.dtype == np.dtype(np.int64)

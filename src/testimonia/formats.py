@@ -1,0 +1,432 @@
+"""Gold and predictions in the forms that datasets and models give them, read into an `Extraction`.
+
+Parquet and JSONL of this project's shape; tags over tokens (IOB2, IOBES); Label Studio predictions; spaCy `Doc`s, as
+objects, as JSON and in a `DocBin`; the lists of entities that GLiNER returns.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from testimonia.errors import Finding, FindingsError, InputError, errors_among
+from testimonia.exports import export_of
+from testimonia.extraction import Extraction, class_names, of_rows, of_table
+from testimonia.tables import read_parquet
+
+Json = dict[str, Any]
+Places = Iterable[tuple[str, Any]]
+Tokens = Mapping[tuple[str, int], list[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read. `layers`: where it was read from tags, the tokens and the labels that share one column of tags."""
+
+    extraction: Extraction
+    findings: tuple[Finding, ...] = ()
+    tokens: Tokens | None = None
+    layers: tuple[tuple[str, ...], ...] = ()
+
+
+def read_gold(source: object, where: str = "gold") -> Extraction:
+    """Gold from a dataset folder, a file, an Arrow table, a `datasets.Dataset`, or records. Raises InputError."""
+    if isinstance(source, Extraction):
+        return source
+    if isinstance(source, str | Path):
+        return _rows_or_table(Path(source), None, None, None).extraction
+    return _of_object(source, where, None, None, None).extraction
+
+
+def read_predictions(
+    source: object, gold: Extraction, tokens: Tokens | None = None, model: str | None = None, where: str = "predictions"
+) -> Reading:
+    """Predictions in any of the forms. Documents without doc_id are known by their text, which must be the gold's.
+
+    `tokens`: what tags stand over where the predictions do not say it themselves. `model`: of several in Label
+    Studio tasks, the one. Raises InputError, FindingsError.
+    """
+    if isinstance(source, Extraction):
+        return Reading(source)
+    if isinstance(source, str | Path):
+        return _rows_or_table(Path(source), gold, tokens, model)
+    return _of_object(source, where, gold, tokens, model)
+
+
+def read_tokens(folder: Path) -> Tokens | None:
+    """The tokens of each sentence in the config `tokens` of a dataset folder; None where there is none."""
+    files = sorted((folder / "tokens").glob("*.parquet")) if folder.is_dir() else []
+    if not files:
+        return None
+    found = {}
+    for row in pa.concat_tables([read_parquet(path) for path in files]).to_pylist():
+        found[row["doc_id"], row["sentence"]] = list(zip(row["starts"], row["ends"], strict=True))
+    return found
+
+
+def _rows_or_table(path: Path, gold: Extraction | None, tokens: Tokens | None, model: str | None) -> Reading:
+    files = _files(path)
+    if all(file.suffix == ".parquet" for file in files):
+        tables = [read_parquet(file) for file in files]
+        try:
+            table = pa.concat_tables(tables)
+        except pa.ArrowException as error:
+            raise InputError(f"{path}: files of different columns: {error}; give them one by one") from None
+        return _of_table(table, str(path), tokens)
+    rows: list[tuple[str, Any]] = [entry for file in files for entry in _read_rows(file)]
+    if not rows:
+        raise InputError(f"{path}: is empty; a document without spans is a line with an empty list of them")
+    return _of_places(rows, gold, tokens, model)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path}: is not there; give a dataset folder, or a Parquet or JSONL file")
+    for folder in (path / "documents", path):
+        for pattern in ("*.parquet", "*.jsonl", "*.jsonl.gz"):
+            if files := sorted(folder.glob(pattern)):
+                return files
+    raise InputError(f"{path}: holds neither documents/*.parquet nor *.parquet nor *.jsonl; give the files")
+
+
+def _read_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """The records of a file with their places: one JSON value a line, or one JSON array or object of records."""
+    if path.suffix == ".spacy":
+        yield from _doc_bin(path)
+        return
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig") as file:
+            first = file.readline()
+            while first and not first.strip():
+                first = file.readline()
+            if not first:
+                return
+            try:
+                row = json.loads(first)
+            except ValueError:
+                row = None
+            if first.lstrip().startswith("[") or row is None:
+                yield from _whole(path, first + file.read())
+                return
+            yield from _records_of(f"{path}:1", row)
+            for number, line in enumerate(file, 2):
+                if line.strip():
+                    try:
+                        row = json.loads(line)
+                    except (ValueError, RecursionError) as error:
+                        raise InputError(f"{path}:{number}: is no JSON: {_reason(error)}; mend the line") from None
+                    yield from _records_of(f"{path}:{number}", row)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}; restore the file") from None
+
+
+def _whole(path: Path, content: str) -> Iterator[tuple[str, Any]]:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}:{getattr(error, 'lineno', 1)}: is no JSON: {_reason(error)}; mend the line") from None
+    if isinstance(value, list):
+        for number, row in enumerate(value):
+            yield f"{path}[{number}]", row
+    else:
+        yield from _records_of(str(path), value)
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+def _records_of(place: str, row: Any) -> Iterator[tuple[str, Any]]:
+    """A record as it is; an object of lists by doc_id as a record each."""
+    if isinstance(row, dict) and row and all(isinstance(value, list) for value in row.values()):
+        for doc_id, entities in row.items():
+            yield f"{place}: {doc_id}", {"doc_id": doc_id, "entities": entities}
+    else:
+        yield place, row
+
+
+def _doc_bin(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        from spacy.tokens import DocBin
+        from spacy.vocab import Vocab
+    except ImportError:
+        raise InputError(f"{path}: a DocBin needs spaCy; install it, or write doc.to_json() as JSONL") from None
+    try:
+        docs = list(DocBin(store_user_data=True).from_disk(path).get_docs(Vocab()))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as a DocBin: {error}; restore the file") from None
+    for number, doc in enumerate(docs):
+        yield f"{path}[{number}]", _of_doc(doc)
+
+
+def _of_doc(doc: Any, doc_id: str | None = None) -> Json:
+    """A spaCy `Doc` as a record; its id from `user_data["doc_id"]`."""
+    spans = [{"start": ent.start_char, "end": ent.end_char, "label": ent.label_} for ent in doc.ents]
+    name = doc_id or (doc.user_data.get("doc_id") if isinstance(doc.user_data, dict) else None)
+    return {"doc_id": name, "text": doc.text, "spans": spans}
+
+
+def _of_object(source: Any, where: str, gold: Extraction | None, tokens: Tokens | None, model: str | None) -> Reading:
+    if isinstance(source, pa.RecordBatch):
+        source = pa.Table.from_batches([source])
+    if isinstance(source, pa.Table):
+        return _of_table(source, where, tokens)
+    if hasattr(source, "with_format") and hasattr(source, "features"):
+        table = source.with_format("arrow")[:]
+        return _of_table(table.replace_schema_metadata(source.features.arrow_schema.metadata), where, tokens)
+    if isinstance(source, Mapping):
+        rows = [(str(doc_id), _named(str(doc_id), value)) for doc_id, value in source.items()]
+    elif isinstance(source, Iterable):
+        rows = [
+            (f"{where}[{number}]", _of_doc(row) if hasattr(row, "ents") else row) for number, row in enumerate(source)
+        ]
+    else:
+        raise InputError(f"{where}: is {type(source).__name__}; give a path, a table, a Dataset, or records")
+    return _of_places(rows, gold, tokens, model)
+
+
+def _named(doc_id: str, value: Any) -> Any:
+    if hasattr(value, "ents"):
+        return _of_doc(value, doc_id)
+    return {"doc_id": doc_id} | value if isinstance(value, dict) else {"doc_id": doc_id, "entities": value}
+
+
+def _of_table(table: pa.Table, where: str, tokens: Tokens | None) -> Reading:
+    columns = [name for name in table.column_names if _is_tags(name)]
+    if not columns or "spans" in table.column_names:
+        return Reading(of_table(table, where))
+    names = {name: class_names(table.schema, name) for name in columns}
+    rows = table.to_pylist()
+    for row in rows:
+        for name, words in names.items():
+            if words:
+                row[name] = [words[tag] for tag in row[name]]
+    return _of_tags([(f"{where}[{number}]", row) for number, row in enumerate(rows)], tokens)
+
+
+def _of_places(
+    places: list[tuple[str, Any]], gold: Extraction | None, tokens: Tokens | None, model: str | None
+) -> Reading:
+    for place, row in places:
+        if not isinstance(row, dict):
+            raise InputError(
+                f"{place}: is no object but {type(row).__name__}; give each document as an object with its doc_id"
+            )
+    first = places[0][1] if places else {}
+    if "spans" not in first and any(_is_tags(name) for name in first):
+        return _of_tags(places, tokens)
+    if isinstance(first.get("data"), dict):
+        return _of_tasks(places, model)
+    known = _Known(gold)
+    return Reading(of_rows((place, known.named(place, _with_spans(place, row))) for place, row in places))
+
+
+class _Known:
+    """The doc_ids of the gold by text, made when the first record without an id comes."""
+
+    def __init__(self, gold: Extraction | None) -> None:
+        self._gold, self._by_text = gold, dict[str, list[str]]()
+
+    def named(self, place: str, row: Json) -> Json:
+        text = row.get("text")
+        if row.get("doc_id") is not None or self._gold is None or not isinstance(text, str):
+            return row
+        if not self._by_text:
+            for doc_id, other in zip(self._gold.doc_ids.to_pylist(), self._gold.texts.to_pylist(), strict=True):
+                self._by_text.setdefault(other or "", []).append(doc_id)
+        found = self._by_text.get(text, [])
+        if len(found) != 1:
+            why = "no document of the gold has this text" if not found else f"{' and '.join(found)} have this text"
+            raise InputError(f"{place}: has no doc_id, and {why}; give it a doc_id")
+        return row | {"doc_id": found[0]}
+
+
+def _with_spans(place: str, row: Json) -> Json:
+    """A record with its spans under `spans`, whichever of the known names they had."""
+    if "spans" in row:
+        return row
+    key = next((name for name in ("ents", "entities") if name in row), None)
+    if key is None:
+        return row
+    found = row[key]
+    if not isinstance(found, list):
+        raise InputError(f"{place}: {key} is no list; a document without any has an empty one")
+    spans = []
+    for item in found:
+        if isinstance(item, list | tuple) and len(item) == 3:
+            item = dict(zip(("start", "end", "label"), item, strict=True))
+        spans.append(
+            {name: item[name] for name in ("start", "end", "label", "text") if name in item}
+            if isinstance(item, dict)
+            else item
+        )
+    user_data = row.get("user_data")
+    doc_id = row.get("doc_id", user_data.get("doc_id") if isinstance(user_data, dict) else None)
+    return {name: row[name] for name in ("language", "lang", "text", "model") if name in row} | {
+        "doc_id": doc_id,
+        "spans": spans,
+    }
+
+
+def _of_tasks(places: list[tuple[str, Any]], model: str | None) -> Reading:
+    """The predictions of one model in Label Studio tasks."""
+    found: set[str] = set()
+    tasks = []
+    for place, task in places:
+        predictions = task.get("predictions") or []
+        if not isinstance(predictions, list) or not all(isinstance(one, dict) for one in predictions):
+            raise InputError(f"{place}: predictions is no list of objects; export the tasks with their predictions")
+        versions = {str(one.get("model_version") or "undefined") for one in predictions}
+        found |= versions
+        chosen = [one for one in predictions if model in (None, str(one.get("model_version") or "undefined"))]
+        entries = [{"result": one.get("result"), "completed_by": "model"} for one in chosen[-1:]]
+        tasks.append((Path(place), {**task, "annotations": entries, "drafts": []}))
+    if not found:
+        raise InputError(f"{places[0][0]}: no task has a prediction; export the tasks with their predictions")
+    if model is None and len(found) > 1:
+        raise InputError(f"{places[0][0]}: predictions of {', '.join(sorted(found))}; name one with --model")
+    if model is not None and model not in found:
+        raise InputError(f"--model {model}: has no prediction here; there are: {', '.join(sorted(found))}")
+    findings: list[Finding] = []
+    export = export_of(tasks, None, findings)
+    if wrong := errors_among(export.findings):
+        raise FindingsError(f"{len(wrong)} errors in the tasks; nothing was scored", wrong)
+    by_id = {annotation.doc_id: annotation for annotation in export.annotations}
+    rows = []
+    for document in export.documents:
+        annotation = by_id.get(document.doc_id)
+        if annotation is None:
+            continue
+        spans = {span: number for number, span in enumerate(annotation.spans)}
+        rows.append(
+            (
+                document.doc_id,
+                {
+                    "doc_id": document.doc_id,
+                    "text": document.text,
+                    "model": model or next(iter(found)),
+                    "spans": [
+                        {"start": s.start, "end": s.end, "label": s.label, "attributes": dict(s.attributes)}
+                        for s in spans
+                    ],
+                    "relations": [
+                        {"label": r.label, "head": spans[r.head], "tail": spans[r.tail]} for r in annotation.relations
+                    ],
+                },
+            )
+        )
+    return Reading(of_rows(rows), export.findings)
+
+
+def _is_tags(name: str) -> bool:
+    return name == "tags" or name.endswith("_tags")
+
+
+def _of_tags(places: Places, tokens: Tokens | None) -> Reading:
+    """Rows of tags over tokens, one a sentence. Each column is a layer of its own."""
+    documents: dict[str, Json] = {}
+    layers: dict[str, dict[str, None]] = {}
+    over: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    broken = 0
+    for place, row in places:
+        doc_id, sentence = row.get("doc_id"), row.get("sentence", 0)
+        if not isinstance(doc_id, str) or not isinstance(sentence, int):
+            raise InputError(f"{place}: has no doc_id, or its sentence is no number; each row of tags has both")
+        here = _tokens_of(place, row, doc_id, sentence, tokens)
+        if (doc_id, sentence) in over:
+            raise InputError(f"{place}: sentence {sentence} of {doc_id} stands twice; keep one")
+        over[doc_id, sentence] = here
+        record = documents.setdefault(doc_id, {"doc_id": doc_id, "spans": [], "model": row.get("model")})
+        for name in row:
+            if not _is_tags(name):
+                continue
+            tags = row[name]
+            if not isinstance(tags, list) or len(tags) != len(here):
+                size = len(tags) if isinstance(tags, list) else 0
+                raise InputError(f"{place}: {name} has {size} tags for {len(here)} tokens; give one tag for each token")
+            spans, wrong = spans_of_tags(f"{place}: {name}", tags, here)
+            broken += wrong
+            record["spans"] += spans
+            layers.setdefault(name, {}).update((tag[2:], None) for tag in tags if tag != "O")
+    findings = []
+    if broken:
+        message = f"{broken} tags go on where nothing began; each was read as a beginning"
+        findings.append(Finding("tags", "tags-broken", message, "warning"))
+    extraction = of_rows((doc_id, record) for doc_id, record in documents.items())
+    return Reading(extraction, tuple(findings), tokens or over, tuple(tuple(layer) for layer in layers.values()))
+
+
+def _tokens_of(place: str, row: Json, doc_id: str, sentence: int, tokens: Tokens | None) -> list[tuple[int, int]]:
+    if isinstance(row.get("starts"), list) and isinstance(row.get("ends"), list):
+        if len(row["starts"]) != len(row["ends"]):
+            raise InputError(f"{place}: starts and ends differ in number; give both for each token")
+        return list(zip(row["starts"], row["ends"], strict=True))
+    if tokens is None or (doc_id, sentence) not in tokens:
+        raise InputError(
+            f"{place}: the tokens of sentence {sentence} of {doc_id} are not known; give starts and ends with the "
+            "tags, or a dataset folder with the config tokens as gold"
+        )
+    return tokens[doc_id, sentence]
+
+
+def spans_of_tags(place: str, tags: list[Any], tokens: list[tuple[int, int]]) -> tuple[list[Json], int]:
+    """Spans of IOB2 or IOBES tags, and how many tags go on without a beginning (they are read as one).
+
+    An I or E of another label than the one before it begins a span, as conlleval reads it.
+    """
+    spans: list[Json] = []
+    broken, inside = 0, ""
+    for tag, (start, end) in zip(tags, tokens, strict=True):
+        if not isinstance(tag, str) or not (tag == "O" or (tag[:2] in ("B-", "I-", "E-", "S-") and len(tag) > 2)):
+            raise InputError(f"{place}: {tag!r} is no tag; write O, B-LABEL, I-LABEL, and E-LABEL, S-LABEL in IOBES")
+        kind, label = tag[:1], tag[2:]
+        if kind == "O":
+            inside = ""
+        elif kind in "IE" and inside == label:
+            spans[-1]["end"] = end
+        else:
+            broken += kind in "IE"
+            spans.append({"start": start, "end": end, "label": label})
+        if kind != "O":
+            inside = "" if kind in "ES" else label
+    return spans, broken
+
+
+def taggable(gold: Extraction, reading: Reading) -> Extraction:
+    """Of the gold, what tags over these tokens can say: the best that predictions in tags can reach.
+
+    A span that begins or ends within a token cannot be tagged, nor, of spans that overlap in one column of tags, any
+    but the first.
+    """
+    rows = {doc_id: row for row, doc_id in enumerate(gold.doc_ids.to_pylist())}
+    starts: list[dict[int, int]] = [{} for _ in rows]
+    ends: list[dict[int, int]] = [{} for _ in rows]
+    for number, ((doc_id, _), tokens) in enumerate((reading.tokens or {}).items()):
+        if doc_id in rows:
+            starts[rows[doc_id]].update((start, number) for start, _ in tokens)
+            ends[rows[doc_id]].update((end, number) for _, end in tokens)
+    spans = gold.spans
+    order = sorted(range(len(spans)), key=lambda row: (spans.document[row], spans.start[row], -spans.end[row]))
+    layer_of = {label: layer for layer, labels in enumerate(reading.layers) for label in labels}
+    single = len(reading.layers) == 1
+    reached: dict[tuple[int, int], int] = {}
+    kept = [False] * len(spans)
+    for row in order:
+        document, start, end = int(spans.document[row]), int(spans.start[row]), int(spans.end[row])
+        sentence = starts[document].get(start)
+        layer = 0 if single else layer_of.get(gold.labels[spans.label[row]], -1 - int(spans.label[row]))
+        fits = sentence is not None and ends[document].get(end) == sentence
+        if fits and start >= reached.get((document, layer), 0):
+            kept[row] = True
+            reached[document, layer] = end
+    return gold.of_spans(np.array(kept, bool))

@@ -1,0 +1,169 @@
+"""Offsets in other units and of other texts: conversion where it is asked for, diagnosis where it is not."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from testimonia.errors import Finding, InputError
+from testimonia.matching import Ints, Spans
+
+Unit = Literal["code-points", "utf-16", "bytes"]
+Ends = Literal["exclusive", "inclusive"]
+SAMPLE = 5000  # spans looked at for a diagnosis
+_LEAST = 3
+
+
+def widths(text: str, unit: Unit) -> Ints:
+    """How many units each code point of a text takes, (len(text),)."""
+    letters = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    if unit == "utf-16":
+        return 1 + (letters > 0xFFFF).astype(np.int64)
+    if unit == "bytes":
+        return 1 + (letters > 0x7F).astype(np.int64) + (letters > 0x7FF) + (letters > 0xFFFF)
+    return np.ones(len(text), np.int64)
+
+
+def to_code_points(text: str, offsets: Ints, unit: Unit) -> Ints:
+    """Offsets in a unit as code points of the text; -1 for one that lies within a character or outside the text."""
+    edges = np.append(0, np.cumsum(widths(text, unit)))
+    return _found(edges, offsets)
+
+
+def _found(edges: Ints, offsets: Ints) -> Ints:
+    row = np.minimum(np.searchsorted(edges, offsets), len(edges) - 1)
+    return np.where(edges[row] == offsets, row, -1)
+
+
+def converted(texts: pa.Array, spans: Spans, unit: Unit, ends: Ends, place: Callable[[int], str]) -> Spans:
+    """Spans with their bounds as code points, end exclusive. `texts`: (d,) what they lie in.
+
+    Raises InputError with the place of a document where a bound lies within a character, outside the text, or in no
+    text at all.
+    """
+    start, end = spans.start.copy(), spans.end + 1 if ends == "inclusive" else spans.end.copy()
+    for row, rows in _by_document(spans.document) if unit != "code-points" else ():
+        text = texts[row].as_py()
+        if text is None:
+            raise InputError(f"{place(row)}: offsets in {unit}: the gold has no text to count them in; give it one")
+        for values in (start, end):
+            found = to_code_points(text, values[rows], unit)
+            if (found < 0).any():
+                bad = int(values[rows][found < 0][0])
+                raise InputError(
+                    f"{place(row)}: offset {bad} in {unit} lies within a character or outside the text; "
+                    "is it in another unit?"
+                )
+            values[rows] = found
+    return Spans(spans.document, start, end, spans.label)
+
+
+def _by_document(document: Ints) -> Iterator[tuple[int, Ints]]:
+    order = np.argsort(document, kind="stable")
+    rows, first = np.unique(document[order], return_index=True)
+    yield from zip(rows.tolist(), np.split(order, first[1:]), strict=True)
+
+
+# A reading of offsets: what it is, what to do about it, and how to read the bounds of spans in one text.
+Bounds = tuple[Ints, Ints]
+_Reading = tuple[str, str, Callable[[str, Ints, Ints], Bounds]]
+
+
+def _units(unit: Unit, past: int = 0) -> Callable[[str, Ints, Ints], Bounds]:
+    return lambda text, start, end: (to_code_points(text, start, unit), to_code_points(text, end + past, unit))
+
+
+def _stripped(text: str, start: Ints, end: Ints) -> Bounds:
+    lead = len(text) - len(text.lstrip())
+    return start + lead, end + lead
+
+
+def _unix_lines(text: str, start: Ints, end: Ints) -> Bounds:
+    """Offsets of the text with each CRLF as one LF."""
+    letters = np.frombuffer((text + " ").encode("utf-32-le"), np.uint32)
+    dropped = (letters[:-1] == 13) & (letters[1:] == 10)
+    place = np.append(np.flatnonzero(~dropped), len(text))
+    return place[np.clip(start, 0, len(place) - 1)], place[np.clip(end, 0, len(place) - 1)]
+
+
+def _windows_lines(text: str, start: Ints, end: Ints) -> Bounds:
+    """Offsets of the text with each LF as CRLF."""
+    edges = np.append(0, np.cumsum(1 + (np.frombuffer(text.encode("utf-32-le"), np.uint32) == 10)))
+    return _found(edges, start), _found(edges, end)
+
+
+_READINGS: tuple[_Reading, ...] = (
+    ("all your ends are one short: inclusive ends?", "use --ends inclusive", lambda _, s, e: (s, e + 1)),
+    ("your offsets count UTF-16 code units", "use --unit utf-16", _units("utf-16")),
+    ("your offsets count UTF-16 code units, ends inclusive", "use --unit utf-16 --ends inclusive", _units("utf-16", 1)),
+    ("your offsets count bytes of UTF-8", "use --unit bytes", _units("bytes")),
+    ("your offsets count bytes of UTF-8, ends inclusive", "use --unit bytes --ends inclusive", _units("bytes", 1)),
+    (
+        "your offsets are those of the text without the white space it begins with",
+        "predict on the text as it is",
+        _stripped,
+    ),
+    ("your offsets are those of the text with LF for CRLF", "predict on the text as it is", _unix_lines),
+    ("your offsets are those of the text with CRLF for LF", "predict on the text as it is", _windows_lines),
+    ("your offsets begin at 1", "count from 0, end exclusive", lambda _, s, e: (s - 1, e - 1)),
+    ("your offsets begin at 1, ends inclusive", "count from 0, end exclusive", lambda _, s, e: (s - 1, e)),
+)
+
+Fits = Callable[[int, Ints, Ints, Ints], NDArray[np.bool_]]
+
+
+def diagnosis(texts: pa.Array, document: Ints, start: Ints, end: Ints, fits: Fits) -> list[Finding]:
+    """What is wrong with offsets as a whole, where another reading of them fits clearly better; else nothing.
+
+    `fits(row, rows, start, end)` tells which spans (of the document in that row, by their rows) are right with these
+    bounds. A reading is told where, of the spans that it changes, three and a fifth fit, and three times as many as
+    without it. At most 5,000 spans are looked at.
+    """
+    changed = np.zeros(len(_READINGS), np.int64)
+    better, as_they_are = changed.copy(), changed.copy()
+    seen = 0
+    for row, rows in _by_document(document):
+        text = texts[row].as_py()
+        if text is None:
+            continue
+        plain = fits(row, rows, start[rows], end[rows])
+        for number, (_, _, reading) in enumerate(_READINGS):
+            left, right = reading(text, start[rows], end[rows])
+            other = (left != start[rows]) | (right != end[rows])
+            changed[number] += other.sum()
+            better[number] += (other & fits(row, rows, left, right)).sum()
+            as_they_are[number] += (other & plain).sum()
+        seen += len(rows)
+        if seen >= SAMPLE:
+            break
+    clear = (better >= _LEAST) & (better * 5 >= changed) & (better >= as_they_are * 3)
+    gain = np.where(clear, better - as_they_are, 0)
+    if not gain.any():
+        return []
+    best = int(np.argmax(gain))
+    what, do, _ = _READINGS[best]
+    message = f"{what} ({better[best]} of {changed[best]} spans fit that way, {as_they_are[best]} as they are); {do}"
+    return [Finding("offsets", "offsets-off", message)]
+
+
+def unlike(gold: str, other: str) -> str:
+    """In which way a text is not the gold's, in words."""
+    ways = {
+        "it is the gold's without white space at its edges": gold.strip() == other.strip(),
+        "it has other line ends": _lines(gold) == _lines(other),
+        "it is in another Unicode normal form": unicodedata.normalize("NFC", gold)
+        == unicodedata.normalize("NFC", other),
+        "it has other white space": gold.split() == other.split(),
+    }
+    where = next((i for i, (a, b) in enumerate(zip(gold, other, strict=False)) if a != b), min(len(gold), len(other)))
+    way = next((words for words, fits in ways.items() if fits), "it has other words")
+    return f"{way} (first difference at {where})"
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,331 @@
+"""Scores of predicted spans against gold: what is paired in each mode, and the counts that follow.
+
+Modes as in SemEval-2013 task 9.1: strict = bounds and label, exact = bounds, partial = any overlap counts half, type
+= any overlap with the same label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testimonia.matching import Ints, Pairs, Spans, closest, equal, heaviest, in_turn, joined, most, overlapping
+
+Matching = Literal["best", "nervaluate", "hipe"]
+Mask = NDArray[np.bool_]
+MODES = ("strict", "exact", "partial", "type")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of one mode: arrays of one shape, such as (documents,) or (labels, documents).
+
+    possible = correct + incorrect + partial + missed, actual = correct + incorrect + partial + spurious.
+    """
+
+    correct: Ints
+    incorrect: Ints
+    partial: Ints
+    missed: Ints
+    spurious: Ints | None  # None: not known
+
+    def map(self, function: Callable[[Ints], Ints]) -> Tally:
+        """The same with a function of each array."""
+        return Tally(
+            function(self.correct),
+            function(self.incorrect),
+            function(self.partial),
+            function(self.missed),
+            None if self.spurious is None else function(self.spurious),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tallies:
+    """Counts by mode, each (labels, blocks).
+
+    `filtered`: only spans of one label are paired, label by label. `unfiltered`: spans of all labels are paired; a
+    pair and a missed span count for the label of the gold span, a spurious one for its own. Only these add up.
+    """
+
+    filtered: Mapping[str, Tally]
+    unfiltered: Mapping[str, Tally]
+
+    @property
+    def overall(self) -> dict[str, Tally]:
+        """Counts over all labels, (blocks,)."""
+        return {mode: tally.map(lambda counts: counts.sum(axis=0)) for mode, tally in self.unfiltered.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The blocks that spans count for, such as sentences: a number for each gold span and each prediction.
+
+    A pair counts where its gold span is, so that the counts of one block alone may not be those of its spans; over
+    the blocks of a document they add up.
+    """
+
+    gold: Ints
+    predictions: Ints
+    size: int
+
+
+def tallies(
+    gold: Spans,
+    predictions: Spans,
+    documents: int,
+    labels: int,
+    matching: Matching = "best",
+    blocks: Blocks | None = None,
+) -> Tallies:
+    """The counts of each mode, per document where no blocks are given.
+
+    `best`: for each mode the one-to-one pairing that earns most (strict, exact, type: hits; partial: 1 for equal
+    bounds, 0.5 for overlap), and among those one that pairs most overlapping spans: the counts do not depend on
+    order. `nervaluate` and `hipe`: as those tools go through the predictions in their order; hipe knows no counts
+    filtered by label, there `filtered` is `unfiltered`.
+    """
+    blocks = blocks or Blocks(gold.document, predictions.document, documents)
+    shape, size = (labels, blocks.size), labels * blocks.size
+    cells = gold.label * blocks.size + blocks.gold
+    predicted = predictions.label * blocks.size + blocks.predictions
+    possible, actual = np.bincount(cells, minlength=size), np.bincount(predicted, minlength=size)
+
+    alone, rest_gold, rest_predictions = _alone(gold, predictions)
+    complex_gold, complex_predictions = gold.take(rest_gold), predictions.take(rest_predictions)
+    pairs = _sorted(overlapping(complex_gold, complex_predictions), len(rest_gold))
+    if matching == "hipe":
+        chosen, used = _hipe(complex_gold, complex_predictions, pairs)
+        found = joined([alone, (rest_gold[chosen[0]], rest_predictions[chosen[1]])])
+        left = np.concatenate([rest_gold[used], alone[0]])
+        counts = _counted(_kinds(gold, predictions, found), cells[found[0]], size)
+        missed = np.bincount(np.delete(cells, left), minlength=size)
+        spurious = np.bincount(np.delete(predicted, found[1]), minlength=size)
+        result = {mode: _tally(mode, counts, missed, spurious, shape) for mode in MODES}
+        return Tallies(result, result)
+    if matching == "nervaluate":
+        enough = _enough(gold, predictions, alone)
+        alone = alone[0][enough], alone[1][enough]
+        enough = _enough(complex_gold, complex_predictions, pairs)
+        pairs = pairs[0][enough], pairs[1][enough]
+
+    kind = _kinds(gold, predictions, alone)
+    same_pairs = (_kinds(complex_gold, complex_predictions, pairs) & 1) == 1
+    settled = _counted(kind, cells[alone[0]], size)
+    taken = np.bincount(predicted[alone[1]], minlength=size)
+    knots = _tangled(complex_gold, complex_predictions, pairs)
+    knots_within = _tangled(complex_gold, complex_predictions, (pairs[0][same_pairs], pairs[1][same_pairs]))
+    settled_within = settled * np.array([0, 1, 0, 1])
+    inner, outer = cells[rest_gold], predicted[rest_predictions]
+    filtered: dict[str, Tally] = {}
+    unfiltered: dict[str, Tally] = {}
+    for mode in MODES:
+        counts, paired = knots.counts(mode, matching, inner, outer, size)
+        counts, paired = counts + settled, paired + taken
+        unfiltered[mode] = _tally(mode, counts, possible - counts.sum(axis=1), actual - paired, shape)
+        if mode == "exact":  # within a label, equal bounds are all there is to strict
+            filtered[mode] = filtered["strict"]
+            continue
+        counts = knots_within.counts(mode, matching, inner, outer, size)[0] + settled_within
+        both = counts.sum(axis=1)
+        filtered[mode] = _tally(mode, counts, possible - both, actual - both, shape)
+    return Tallies(filtered, unfiltered)
+
+
+def aligned(gold: Spans, predictions: Spans) -> tuple[Pairs, Ints]:
+    """One-to-one pairs for looking at errors, and the kind of each: see `_HIT`.
+
+    Equal spans first, then equal bounds, then the closest of one label, then the closest of any.
+    """
+    free = np.ones(len(gold), bool), np.ones(len(predictions), bool)
+    found: list[Pairs] = []
+    for pair, with_label in ((equal, True), (equal, False), (closest, True), (closest, False)):
+        rows = np.flatnonzero(free[0]), np.flatnonzero(free[1])
+        sides = gold.take(rows[0]), predictions.take(rows[1])
+        if not with_label:
+            sides = sides[0].unlabelled, sides[1].unlabelled
+        elif pair is closest:
+            labels = int(max(gold.label.max(initial=0), predictions.label.max(initial=0))) + 1
+            sides = sides[0].by_label(labels), sides[1].by_label(labels)
+        i, j = pair(*sides)
+        found.append((rows[0][i], rows[1][j]))
+        free[0][rows[0][i]] = free[1][rows[1][j]] = False
+    pairs = joined(found)
+    return pairs, _kinds(gold, predictions, pairs)
+
+
+# Whether a pair is a hit, by its kind: 0 neither, 1 label alone, 2 bounds alone, 3 both.
+_HIT = {
+    "strict": np.array([0, 0, 0, 1]),
+    "exact": np.array([0, 0, 1, 1]),
+    "partial": np.array([0, 0, 1, 1]),
+    "type": np.array([0, 1, 0, 1]),
+}
+
+
+def _kinds(gold: Spans, predictions: Spans, pairs: Pairs) -> Ints:
+    i, j = pairs
+    bounds = (gold.start[i] == predictions.start[j]) & (gold.end[i] == predictions.end[j])
+    kinds: Ints = bounds * 2 + (gold.label[i] == predictions.label[j])
+    return kinds
+
+
+def _counted(kinds: Ints, cells: Ints, size: int) -> Ints:
+    """Pairs per cell and kind, (size, 4)."""
+    return np.bincount(cells * 4 + kinds, minlength=4 * size).reshape(size, 4)
+
+
+def _sorted(pairs: Pairs, lefts: int) -> Pairs:
+    """Pairs by prediction, then gold span."""
+    key = np.sort(pairs[1] * max(lefts, 1) + pairs[0])
+    right, left = np.divmod(key, max(lefts, 1))
+    return left, right
+
+
+def _alone(gold: Spans, predictions: Spans) -> tuple[Pairs, Ints, Ints]:
+    """Pairs of one gold span and one prediction that overlap each other and nothing else; rows of the rest.
+
+    Spans that overlap nothing are in neither. Both sides are laid on one line and cut where nothing reaches over.
+    """
+    width = int(max(gold.end.max(initial=0), predictions.end.max(initial=0))) + 1
+    start = np.concatenate([gold.document * width + gold.start, predictions.document * width + predictions.start])
+    order = np.argsort(start, kind="stable")
+    end = np.concatenate([gold.document * width + gold.end, predictions.document * width + predictions.end])
+    reach = np.maximum.accumulate(end[order])
+    first = np.flatnonzero(np.append(True, start[order][1:] >= reach[:-1])[: len(order)])
+    size = np.diff(np.append(first, len(order)))
+    two = first[size == 2]
+    one, other = order[two], order[two + 1]
+    pair = (one < len(gold)) != (other < len(gold))
+    one, other = one[pair], other[pair]
+    rows = order[np.repeat(size > 2, size)]
+    alone = np.minimum(one, other), np.maximum(one, other) - len(gold)
+    return alone, np.sort(rows[rows < len(gold)]), np.sort(rows[rows >= len(gold)]) - len(gold)
+
+
+def _tally(mode: str, counts: Ints, missed: Ints, spurious: Ints, shape: tuple[int, int]) -> Tally:
+    hits, others = (counts @ _HIT[mode]).reshape(shape), (counts @ (1 - _HIT[mode])).reshape(shape)
+    none = np.zeros_like(others)
+    incorrect, partial = (none, others) if mode == "partial" else (others, none)
+    return Tally(hits, incorrect, partial, missed.reshape(shape), spurious.reshape(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class _Knots:
+    """The pairs that share a span with another, on columns of their own, and the `settled` ones that share none.
+
+    `rows` and `columns`: the rows that the gold spans and the predictions had.
+    """
+
+    settled: Pairs
+    settled_kinds: Ints
+    rows: Ints
+    columns: Ints
+    gold: Spans
+    predictions: Spans
+    pairs: Pairs
+
+    def paired(self, mode: str, matching: Matching) -> Pairs:
+        """Rows (in gold, in predictions) of the pairs of a mode."""
+        choose = _best if matching == "best" else _nervaluate
+        return choose(mode, self.gold, self.predictions, self.pairs)
+
+    def counts(self, mode: str, matching: Matching, cells: Ints, predicted: Ints, size: int) -> tuple[Ints, Ints]:
+        """Pairs of a mode per cell of the gold span and kind, (size, 4); and per cell of the prediction, (size,).
+
+        `cells` and `predicted` are those of the spans that rows and columns speak of.
+        """
+        i, j = self.paired(mode, matching)
+        pairs = joined([self.settled, (self.rows[i], self.columns[j])])
+        kinds = np.append(self.settled_kinds, _kinds(self.gold, self.predictions, (i, j)))
+        return _counted(kinds, cells[pairs[0]], size), np.bincount(predicted[pairs[1]], minlength=size)
+
+
+def _tangled(gold: Spans, predictions: Spans, pairs: Pairs) -> _Knots:
+    i, j = pairs
+    alone = (np.bincount(i, minlength=len(gold))[i] == 1) & (np.bincount(j, minlength=len(predictions))[j] == 1)
+    lefts, left = _compact(i[~alone], len(gold))
+    rights, right = _compact(j[~alone], len(predictions))
+    settled = i[alone], j[alone]
+    kinds = _kinds(gold, predictions, settled)
+    return _Knots(settled, kinds, lefts, rights, gold.take(lefts), predictions.take(rights), (left, right))
+
+
+def _compact(rows: Ints, size: int) -> tuple[Ints, Ints]:
+    """The rows that occur, and for each its number among them."""
+    there = np.zeros(size, bool)
+    there[rows] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[rows]
+
+
+def _best(mode: str, gold: Spans, predictions: Spans, pairs: Pairs) -> Pairs:
+    i, j = pairs
+    sizes = len(gold), len(predictions)
+    hits = _HIT[mode][_kinds(gold, predictions, pairs)]
+    hit = hits == 1
+    first = most((i[hit], j[hit]), *sizes)
+    if mode == "type":
+        return first if hit.all() else heaviest(pairs, hits, _rows(pairs, first, sizes[0]), *sizes)
+    free_gold, free_predictions = np.ones(sizes[0], bool), np.ones(sizes[1], bool)
+    free_gold[first[0]] = free_predictions[first[1]] = False
+    free = free_gold[i] & free_predictions[j]
+    both = joined([first, most((i[free], j[free]), *sizes)])
+    return heaviest(pairs, 1 + hits, _rows(pairs, both, sizes[0]), *sizes) if mode == "partial" else both
+
+
+def _rows(pairs: Pairs, some: Pairs, lefts: int) -> Ints:
+    """The rows of some of the pairs, which are sorted by prediction, then gold span."""
+    return np.searchsorted(pairs[1] * lefts + pairs[0], some[1] * lefts + some[0])
+
+
+def _enough(gold: Spans, predictions: Spans, pairs: Pairs) -> Mask:
+    """nervaluate's default threshold: the overlap is 1% of the gold span or more, in its own arithmetic."""
+    i, j = pairs
+    shared = np.minimum(gold.end[i], predictions.end[j]) - np.maximum(gold.start[i], predictions.start[j])
+    enough: Mask = (shared / (gold.end[i] - gold.start[i])) * 100.0 >= 1.0
+    return enough
+
+
+def _nervaluate(mode: str, gold: Spans, predictions: Spans, pairs: Pairs) -> Pairs:
+    """Each prediction in turn: a hit (in mode type the nearest, by sum of distances), else the first that overlaps."""
+    i, j = pairs
+    hits = _HIT[mode][_kinds(gold, predictions, pairs)]
+    if mode == "type":
+        distance = np.abs(gold.start[i] - predictions.start[j]) + np.abs(gold.end[i] - predictions.end[j])
+        return in_turn(pairs, np.where(hits, distance, distance.max(initial=0) + 1), len(gold), len(predictions))
+    return in_turn(pairs, 1 - hits, len(gold), len(predictions))
+
+
+def _hipe(gold: Spans, predictions: Spans, pairs: Pairs) -> tuple[Pairs, Mask]:
+    """The pairs of HIPE-scorer 2022, which goes through the predictions once for all modes; the gold spans used.
+
+    A prediction takes a gold span equal to it, used or not; else, in their order, the first gold span that has its
+    bounds, used or not, or that overlaps and is not used. Equal gold spans are used together.
+    """
+    i, j = pairs
+    rows = np.column_stack([gold.document, gold.start, gold.end, gold.label])
+    kind: Ints = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+    kinds = _kinds(gold, predictions, (i, j))
+    bounds, same = kinds >= 2, kinds == 3
+    has_equal = np.zeros(len(predictions), bool)
+    has_equal[j[same]] = True
+    kept = same | ~has_equal[j]
+    i, j, bounds = i[kept], j[kept], bounds[kept]
+    user = np.full(len(gold), len(predictions))  # of each kind, the first that took one
+    earliest = np.empty(len(gold), np.int64)
+    found: list[Pairs] = []
+    while len(i):
+        favourite = np.append(True, j[1:] != j[:-1])
+        earliest[kind[i[::-1]]] = j[::-1]
+        final = favourite & (bounds | (earliest[kind[i]] == j))
+        found.append((i[final], j[final]))
+        np.minimum.at(user, kind[i[final]], j[final])
+        done = np.zeros(len(predictions), bool)
+        done[j[final]] = True
+        rest = ~done[j] & (bounds | (user[kind[i]] > j))
+        i, j, bounds = i[rest], j[rest], bounds[rest]
+    return joined(found), user[kind] < len(predictions)
