@@ -71,7 +71,7 @@ class Agreement:
 
     def as_json(self) -> Json:
         """Figures as `{"value": x, "ci95": [low, high]}` with None where not defined; the findings as records."""
-        records = [{"id": f.id, "severity": f.severity, "place": f.place, "message": f.message} for f in self.findings]
+        records = [finding.as_json() for finding in self.findings]
         disagreements = {"disagreements": {"frequent": frequent(self), "only_one": only_one(self)}}
         plain: Json = _plain(self.figures)
         return plain | disagreements | {"definitions": DEFINITIONS, "findings": records}

@@ -266,8 +266,7 @@ def validate_dataset(
         findings += release.check_label_config(read)
     errors = errors_among(findings)
     if as_json:
-        records = [{"id": f.id, "severity": f.severity, "place": f.place, "message": f.message} for f in findings]
-        typer.echo(json.dumps({"findings": records}, ensure_ascii=False))
+        typer.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, ensure_ascii=False))
     else:
         _print_findings(findings)
         typer.echo(f"{' '.join(map(str, targets))}: {len(errors)} errors, {len(findings) - len(errors)} warnings")
@@ -323,10 +322,7 @@ def measure_agreement(
         raise InputError("--round: names a round of the corpus; leave out either it or the files")
     if scheme and not exports:
         raise InputError("--scheme: belongs to exports given by file; a corpus has its own")
-    if 0 < resamples < MIN_RESAMPLES:
-        raise InputError(
-            f"--resamples: {resamples} draws make no interval; give 0 for none, or {MIN_RESAMPLES} or more"
-        )
+    _check_resamples(resamples)
     if exports:
         source = sources.read_exports(exports, read_scheme(scheme) if scheme else None)
         title = ", ".join(path.name for path in exports)
@@ -350,6 +346,178 @@ def measure_agreement(
             typer.echo(f"wrote {html}")
     if errors_among(measured.findings):
         raise typer.Exit(1)
+
+
+class Pairing(StrEnum):
+    """How predictions are paired with gold spans."""
+
+    BEST = "best"
+    NERVALUATE = "nervaluate"
+    HIPE = "hipe"
+
+
+class OffsetUnit(StrEnum):
+    """What offsets count."""
+
+    CODE_POINTS = "code-points"
+    UTF16 = "utf-16"
+    BYTES = "bytes"
+
+
+class SpanEnds(StrEnum):
+    """Whether the end belongs to the span."""
+
+    EXCLUSIVE = "exclusive"
+    INCLUSIVE = "inclusive"
+
+
+GoldArgument = Annotated[Path, typer.Argument(help="A dataset folder, or Parquet or JSONL of documents with spans.")]
+LabelsOption = Annotated[
+    list[str] | None, typer.Option("--labels", help="Score this label only; again, or with commas, for more.")
+]
+LanguageOption = Annotated[
+    list[str] | None, typer.Option("--language", help="Score documents in this language only; again for more.")
+]
+MapOption = Annotated[
+    list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="What a predicted label is called in the gold.")
+]
+ResamplesOption = Annotated[int, typer.Option(min=0, max=100_000, help="Draws of the bootstrap.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
+MatchingOption = Annotated[Pairing, typer.Option(help="How predictions are paired with gold spans.")]
+UnitOption = Annotated[OffsetUnit, typer.Option("--unit", help="What the predicted offsets count.")]
+EndsOption = Annotated[SpanEnds, typer.Option("--ends", help="Whether a predicted end belongs to its span.")]
+SchemeOption = Annotated[
+    Path | None, typer.Option("--scheme", exists=True, dir_okay=False, help="scheme.toml: the labels there may be.")
+]
+DrawnOption = Annotated[
+    Drawn, typer.Option("--resample", help="What the bootstrap draws; auto: documents where enough.")
+]
+
+
+@app.command(rich_help_panel=EVALUATE)
+def score_predictions(
+    gold: GoldArgument,
+    predictions: Annotated[
+        Path, typer.Argument(help="What a model predicted, in any of the forms of docs/scoring.md.")
+    ],
+    matching: MatchingOption = Pairing.BEST,
+    labels: LabelsOption = None,
+    language: LanguageOption = None,
+    map_: MapOption = None,
+    scheme: SchemeOption = None,
+    unit: UnitOption = OffsetUnit.CODE_POINTS,
+    ends: EndsOption = SpanEnds.EXCLUSIVE,
+    model: Annotated[str | None, typer.Option(help="Of several models in Label Studio tasks, this one.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write one page with every error.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Also write tables for a paper or card.")] = None,
+    resample: DrawnOption = Drawn.AUTO,
+    resamples: ResamplesOption = 1000,
+    seed: SeedOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a model's predictions: strict, exact, partial, type, each F1 with its 95% interval."""
+    from testimonia import scoreboard, scoring
+    from testimonia.errors import errors_among
+    from testimonia.files import write_atomic
+    from testimonia.scheme import read_scheme
+
+    _check_resamples(resamples)
+    read = read_scheme(scheme) if scheme else None
+    found = scoring.score(
+        gold,
+        predictions,
+        matching=matching.value,
+        labels=_listed(labels),
+        languages=_listed(language),
+        mapping=_mapping(map_),
+        scheme=read,
+        unit=unit.value,
+        ends=ends.value,
+        model=model,
+        drawn=resample.value,
+        resamples=resamples,
+        seed=seed,
+    )
+    title = f"Scores · {predictions.name} · gold {gold.name}"
+    if html:
+        write_atomic(html, scoreboard.scores_html(found, title, read))
+    if markdown:
+        write_atomic(markdown, scoreboard.scores_markdown(found, title))
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+    else:
+        _print_findings(found.findings)
+        typer.echo(scoreboard.scores_text(found), nl=False)
+        for path in (html, markdown):
+            if path:
+                typer.echo(f"wrote {path}")
+    if errors_among(found.findings):
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=EVALUATE)
+def compare_predictions(
+    gold: GoldArgument,
+    a: Annotated[Path, typer.Argument(help="Predictions of one model.")],
+    b: Annotated[Path, typer.Argument(help="Predictions of another.")],
+    matching: MatchingOption = Pairing.BEST,
+    labels: LabelsOption = None,
+    language: LanguageOption = None,
+    map_: MapOption = None,
+    unit: UnitOption = OffsetUnit.CODE_POINTS,
+    ends: EndsOption = SpanEnds.EXCLUSIVE,
+    resample: DrawnOption = Drawn.AUTO,
+    resamples: ResamplesOption = 10_000,
+    seed: SeedOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Whether model B is better than A: the difference of F1 with its interval and p values."""
+    from testimonia import comparison, scoreboard
+    from testimonia.errors import errors_among
+
+    _check_resamples(resamples)
+    found = comparison.compare(
+        gold,
+        a,
+        b,
+        matching=matching.value,
+        labels=_listed(labels),
+        languages=_listed(language),
+        mapping=_mapping(map_),
+        unit=unit.value,
+        ends=ends.value,
+        drawn=resample.value,
+        resamples=resamples,
+        seed=seed,
+    )
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+    else:
+        _print_findings(found.findings)
+        typer.echo(scoreboard.comparison_text(found), nl=False)
+    if errors_among(found.findings):
+        raise typer.Exit(1)
+
+
+def _check_resamples(resamples: int) -> None:
+    if 0 < resamples < MIN_RESAMPLES:
+        raise InputError(
+            f"--resamples: {resamples} draws make no interval; give 0 for none, or {MIN_RESAMPLES} or more"
+        )
+
+
+def _listed(values: list[str] | None) -> list[str]:
+    return [name.strip() for value in values or [] for name in value.split(",") if name.strip()]
+
+
+def _mapping(values: list[str] | None) -> dict[str, str]:
+    mapping = {}
+    for value in _listed(values):
+        old, equals, new = value.partition("=")
+        if not (old and equals and new):
+            raise InputError(f"--map {value}: is not OLD=NEW; write for instance --map PER=ACTOR")
+        mapping[old] = new
+    return mapping
 
 
 @app.command(rich_help_panel=RELEASE)

@@ -26,6 +26,10 @@ class Finding:
     message: str
     severity: Severity = "error"
 
+    def as_json(self) -> dict[str, str]:
+        """The record that `--json` prints."""
+        return {"id": self.id, "severity": self.severity, "place": self.place, "message": self.message}
+
     def __str__(self) -> str:
         return f"{self.severity}: {self.place}: {self.message} [{self.id}]"
 

@@ -60,15 +60,15 @@ def read_predictions(
     return _of_object(source, where, gold, tokens, model)
 
 
-def read_tokens(folder: Path) -> Tokens | None:
-    """The tokens of each sentence in the config `tokens` of a dataset folder; None where there is none."""
-    files = sorted((folder / "tokens").glob("*.parquet")) if folder.is_dir() else []
-    if not files:
-        return None
+def tokens_of(gold: object) -> Tokens | None:
+    """The tokens of each sentence, from the config `tokens` where the gold is a dataset folder that has one."""
+    folder = Path(gold) / "tokens" if isinstance(gold, str | Path) else None
+    files = sorted(folder.glob("*.parquet")) if folder and folder.is_dir() else []
     found = {}
-    for row in pa.concat_tables([read_parquet(path) for path in files]).to_pylist():
-        found[row["doc_id"], row["sentence"]] = list(zip(row["starts"], row["ends"], strict=True))
-    return found
+    for path in files:
+        for row in read_parquet(path).to_pylist():
+            found[row["doc_id"], row["sentence"]] = list(zip(row["starts"], row["ends"], strict=True))
+    return found or None
 
 
 def _rows_or_table(path: Path, gold: Extraction | None, tokens: Tokens | None, model: str | None) -> Reading:
@@ -402,7 +402,7 @@ def spans_of_tags(place: str, tags: list[Any], tokens: list[tuple[int, int]]) ->
     return spans, broken
 
 
-def taggable(gold: Extraction, reading: Reading) -> Extraction:
+def taggable(gold: Extraction, reading: Reading, mapping: Mapping[str, str]) -> Extraction:
     """Of the gold, what tags over these tokens can say: the best that predictions in tags can reach.
 
     A span that begins or ends within a token cannot be tagged, nor, of spans that overlap in one column of tags, any
@@ -417,7 +417,7 @@ def taggable(gold: Extraction, reading: Reading) -> Extraction:
             ends[rows[doc_id]].update((end, number) for _, end in tokens)
     spans = gold.spans
     order = sorted(range(len(spans)), key=lambda row: (spans.document[row], spans.start[row], -spans.end[row]))
-    layer_of = {label: layer for layer, labels in enumerate(reading.layers) for label in labels}
+    layer_of = {mapping.get(name, name): layer for layer, labels in enumerate(reading.layers) for name in labels}
     single = len(reading.layers) == 1
     reached: dict[tuple[int, int], int] = {}
     kept = [False] * len(spans)

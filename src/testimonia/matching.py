@@ -31,7 +31,7 @@ class Spans:
     def __len__(self) -> int:
         return len(self.start)
 
-    def take(self, rows: Ints) -> Spans:
+    def take(self, rows: Ints | NDArray[np.bool_]) -> Spans:
         """The spans at these row numbers (or where a mask is true)."""
         return Spans(self.document[rows], self.start[rows], self.end[rows], self.label[rows])
 

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 MOST_CASES = 2000  # on one page
 MOST_LINES = 20  # of a list on a terminal
-_PALETTE = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#999999")
+PALETTE = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#999999")
 KIND_WORDS = {
     "agreed": "agreed",
     "attribute": "same span, another attribute",
@@ -43,28 +43,28 @@ def agreement_text(agreement: Agreement) -> str:
     groups.append(("by document", figures["by_document"]))
     for title, group in groups:
         rows = [[name, *_f1(found), found["alpha_u"], found["relation_f1"]] for name, found in group.items()]
-        parts.append(_table(title, head, rows))
+        parts.append(table_text(title, head, rows))
     rows = [[name, *_f1(found), found["alpha_u"], found["char_alpha"]] for name, found in figures["by_label"].items()]
-    parts.insert(2, _table("by label", ["", *MODES, "alpha_U", "character alpha"], rows))
-    parts.append(_table("relations", ["", "F1"], [[n, f["f1"]] for n, f in figures["by_relation"].items()]))
+    parts.insert(2, table_text("by label", ["", *MODES, "alpha_U", "character alpha"], rows))
+    parts.append(table_text("relations", ["", "F1"], [[n, f["f1"]] for n, f in figures["by_relation"].items()]))
     if len(figures["by_pair"]) > 1:
         rows = [[name, *_f1(found)] for name, found in figures["by_pair"].items()]
-        parts.append(_table("by pair of annotators", ["", *MODES], rows))
+        parts.append(table_text("by pair of annotators", ["", *MODES], rows))
     rows = [
         [name, found["kappa"], found["alpha"], f"{found['agreed']}/{found['compared']}"]
         for name, found in figures["attributes"].items()
     ]
-    parts.append(_table("attributes", ["", "kappa", "alpha", "agreed"], rows))
+    parts.append(table_text("attributes", ["", "kappa", "alpha", "agreed"], rows))
     names = [*figures["by_label"], none_of(list(figures["by_label"]))]
     rows = [[one, *(line[other] for other in names)] for one, line in figures["confusion"].items()]
-    parts.append(_table("confusion of labels (pairs of annotators, both directions)", ["", *names], rows))
+    parts.append(table_text("confusion of labels (pairs of annotators, both directions)", ["", *names], rows))
     kinds = [[KIND_WORDS[kind], figures["cases"].get(kind, 0)] for kind in KINDS]
-    parts.append(_table("cases (spans that mean the same, over all annotators)", ["", "n"], kinds))
+    parts.append(table_text("cases (spans that mean the same, over all annotators)", ["", "n"], kinds))
     if "gamma" in figures:
         rows = [[name, value] for name, value in figures["gamma"].items()]
-        parts.append(_table("gamma", ["", "gamma"], rows))
+        parts.append(table_text("gamma", ["", "gamma"], rows))
     rows = [[d["count"], d["kind"], d["labels"], d["text"][:60]] for d in frequent(agreement, 10)]
-    parts.append(_table("most frequent disagreements", ["n", "kind", "label", "text"], rows))
+    parts.append(table_text("most frequent disagreements", ["n", "kind", "label", "text"], rows))
     alone = only_one(agreement)
     rows = [
         [one["doc_id"], f"{one['start']}-{one['end']}", one["label"], one["annotator"], one["text"][:60]]
@@ -72,7 +72,7 @@ def agreement_text(agreement: Agreement) -> str:
     ]
     more = f" ({len(alone) - MOST_LINES} more: --json, --html)" if len(alone) > MOST_LINES else ""
     head = ["document", "offsets", "label", "annotator", "text"]
-    parts.append(_table(f"spans that only one annotator saw{more}", head, rows[:MOST_LINES]))
+    parts.append(table_text(f"spans that only one annotator saw{more}", head, rows[:MOST_LINES]))
     used = [key for key in DEFINITIONS if key != "gamma" or "gamma" in figures]
     parts.append("\n".join(f"{key}: {DEFINITIONS[key]}" for key in used))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -91,16 +91,16 @@ def show(figure: Figure | float | None) -> str:
     return f"{figure.value:.3f}" + (f" [{figure.ci95[0]:.3f}, {figure.ci95[1]:.3f}]" if figure.ci95 else "")
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str | int | Figure | None]]) -> str:
+def table_text(title: str, head: Sequence[str], rows: Sequence[Sequence[str | float | Figure | None]]) -> str:
     if not rows:
         return ""
-    cells = [list(head), *([_plain(cell) if isinstance(cell, str) else show(cell) for cell in row] for row in rows)]
+    cells = [list(head), *([plain(cell) if isinstance(cell, str) else show(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     return "\n".join([title, *lines])
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in one line that does nothing to a terminal: what is not printable becomes a dot."""
     return "".join(character if character.isprintable() else "·" for character in " ".join(text.split()))
 
@@ -119,7 +119,7 @@ class _Reading:
 
 def agreement_html(agreement: Agreement, title: str, scheme: Scheme, languages: Mapping[str, Language]) -> str:
     """One page without anything from elsewhere. Texts run as their language does, else as their letters do."""
-    palette = {label.name: label.color or _PALETTE[row % len(_PALETTE)] for row, label in enumerate(scheme.labels)}
+    palette = {label.name: label.color or PALETTE[row % len(PALETTE)] for row, label in enumerate(scheme.labels)}
     directions = {code: language.direction for code, language in languages.items()}
     disagreeing = [case for case in agreement.cases if case.kind != "agreed" and (case.absent or len(case.said) > 1)]
     links = [link for link in agreement.links if link.absent]
@@ -135,7 +135,7 @@ def agreement_html(agreement: Agreement, title: str, scheme: Scheme, languages: 
         for case in disagreeing[:MOST_CASES]
     ]
     return (
-        _environment()
+        environment()
         .get_template("agreement.html")
         .render(
             title=title,
@@ -154,7 +154,7 @@ def agreement_html(agreement: Agreement, title: str, scheme: Scheme, languages: 
                 for link in links[:MOST_CASES]
             ],
             hidden_links=max(len(links) - MOST_CASES, 0),
-            plot=_plot,
+            plot=plot,
         )
     )
 
@@ -162,7 +162,7 @@ def agreement_html(agreement: Agreement, title: str, scheme: Scheme, languages: 
 def differences_html(docket: Docket) -> str:
     """What the annotators differ in, side by side, as a table for the adjudication page; everything is escaped."""
     text = docket.document.text
-    template = _environment().get_template("differences.html")
+    template = environment().get_template("differences.html")
     return template.render(docket=docket, text=text, kind_words=KIND_WORDS, around=lambda span: _around(text, span))
 
 
@@ -177,7 +177,7 @@ def _around(text: str, span: Span, width: int = 30) -> tuple[str, str, str]:
     return before, text[span.start : span.end], after
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("testimonia"),
         autoescape=True,
@@ -227,7 +227,7 @@ def _link(link: Link, text: str, direction: str) -> Json:
     return {"link": link, "head": piece(link.head), "tail": piece(link.tail), "direction": direction}
 
 
-def _plot(rows: Iterable[tuple[str, Figure]], width: int = 460) -> Json:
+def plot(rows: Iterable[tuple[str, Figure]], width: int = 460) -> Json:
     """Where to draw points and intervals: an axis from 0 (or below, where a value is; at most -1) to 1, in pixels."""
     defined = [(name, figure) for name, figure in rows if figure.value is not None]
     lows = [figure.ci95[0] if figure.ci95 else figure.value or 0.0 for _, figure in defined]

@@ -13,13 +13,15 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Floats = NDArray[np.float64]
 # From sums of counts, shape (n, columns), to values, (n, names); nan where a figure is not defined.
 Statistic = Callable[[Floats], Floats]
 
 _Name = TypeVar("_Name")
-_CHUNK = 20_000_000
+_SMALL = 2_000_000  # weights that are kept
+_ROWS = 100  # of weights made at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Resampling:
             if support is not None:
                 speaking[:] = np.count_nonzero(support)
             some = self.resamples > 0 and len(counts) > 1
-            drawn = _table(statistic(self._drawn(counts)), names) if some else np.empty((0, len(names)))
+            drawn = _table(statistic(self.drawn(counts)), names) if some else np.empty((0, len(names)))
         result = {}
         for column, name in enumerate(names):
             value = float(values[column])
@@ -67,17 +69,27 @@ class Resampling:
                 result[name] = Figure(value, (float(low), float(high)))
         return result
 
-    def _drawn(self, counts: Floats) -> Floats:
+    def drawn(self, counts: Floats) -> Floats:
         """Sums of counts over drawn blocks: resamples x columns."""
         blocks = len(counts)
-        if blocks * self.resamples <= _CHUNK // 10:
+        if blocks * self.resamples <= _SMALL:
             return _weights(blocks, self.resamples, self.seed) @ counts
-        step = max(1, _CHUNK // blocks)
-        parts = [
-            _weights.__wrapped__(blocks, min(step, self.resamples - first), self.seed + 1 + first) @ counts
-            for first in range(0, self.resamples, step)
-        ]
-        return np.concatenate(parts)
+        speaking = np.flatnonzero(counts.any(axis=1))
+        rng = np.random.default_rng(self.seed)
+        if 2 * len(speaking) < blocks:  # how often any of these is drawn, then which
+            counts = counts[speaking]
+            sizes = rng.binomial(blocks, len(speaking) / blocks, self.resamples)
+        else:
+            sizes = np.full(self.resamples, blocks)
+        sums = np.zeros((self.resamples, counts.shape[1]))
+        with threadpool_limits(1, user_api="blas"):  # products this thin only wait for each other
+            weights = np.empty((_ROWS, len(counts)))
+            for first in range(0, self.resamples if len(counts) else 0, _ROWS):
+                some = sizes[first : first + _ROWS].tolist()
+                for row, size in enumerate(some):
+                    weights[row] = _times(rng, len(counts), size)
+                sums[first : first + _ROWS] = weights[: len(some)] @ counts
+        return sums
 
 
 def _table(values: Floats, names: Sequence[object]) -> Floats:
@@ -87,6 +99,11 @@ def _table(values: Floats, names: Sequence[object]) -> Floats:
 @lru_cache(maxsize=32)
 def _weights(blocks: int, resamples: int, seed: int) -> Floats:
     """How often each block was drawn: resamples x blocks, each row adds up to the number of blocks."""
-    drawn = np.random.default_rng(seed).integers(blocks, size=(resamples, blocks))
-    drawn += np.arange(resamples)[:, None] * blocks
-    return np.bincount(drawn.ravel(), minlength=resamples * blocks).reshape(resamples, blocks).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    return np.array([_times(rng, blocks, blocks) for _ in range(resamples)], np.float64).reshape(resamples, blocks)
+
+
+def _times(rng: np.random.Generator, blocks: int, size: int) -> NDArray[np.int64]:
+    """How often each block comes in so many draws, (blocks,)."""
+    small = np.uint16 if blocks <= 1 << 16 else np.uint32
+    return np.bincount(rng.integers(blocks, size=size, dtype=small), minlength=blocks)

@@ -6,7 +6,7 @@ Counts are made once per block of text; every interval is drawn from those count
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -16,11 +16,14 @@ import pyarrow.compute as pc
 
 from testimonia.errors import Finding, InputError
 from testimonia.extraction import Extraction
+from testimonia.formats import read_gold, read_predictions, taggable, tokens_of
 from testimonia.language import Language
 from testimonia.matching import Floats, Ints, Pairs, Spans, added
 from testimonia.measures import Key, Match
+from testimonia.offsets import Ends, Unit
 from testimonia.resampling import Figure, Resampling
-from testimonia.sides import Sides
+from testimonia.scheme import Scheme
+from testimonia.sides import Sides, Subset, sides_of
 from testimonia.tallies import MODES, Blocks, Mask, Matching, Tally, aligned, tallies
 
 Json = dict[str, Any]
@@ -115,6 +118,7 @@ class Scores:
     linking: Mapping[str, Mapping[str, Accuracy | Score]]
     relations: Mapping[str, Mapping[str, Score]]
     confusion: Mapping[str, Mapping[str, int]]
+    ceiling: ByMode | None
     findings: tuple[Finding, ...]
     sides: Sides = field(repr=False)
     pairs: Pairs = field(repr=False)
@@ -133,11 +137,53 @@ class Scores:
 
         names = [name for name in self.__slots__ if name not in ("findings", "sides", "pairs")]
         found = {name: plain(getattr(self, name)) for name in names}
-        return found | {
-            "findings": [
-                {"id": f.id, "severity": f.severity, "place": f.place, "message": f.message} for f in self.findings
-            ]
-        }
+        return found | {"findings": [finding.as_json() for finding in self.findings]}
+
+
+def score(
+    gold: object,
+    predictions: object,
+    *,
+    matching: Matching = "best",
+    labels: Sequence[str] = (),
+    languages: Sequence[str] = (),
+    mapping: Mapping[str, str] | None = None,
+    scheme: Scheme | None = None,
+    unit: Unit = "code-points",
+    ends: Ends = "exclusive",
+    model: str | None = None,
+    drawn: Drawn = "auto",
+    resamples: int = 1000,
+    seed: int = 1,
+) -> Scores:
+    """Scores of predictions against gold.
+
+    Both may be a `datasets.Dataset`, an Arrow table, records (dictionaries with `doc_id` and `spans`), or a path;
+    predictions also spaCy `Doc`s, entities by doc_id, or tags (see `testimonia.formats`). `mapping` renames predicted
+    labels; `labels` and `languages` choose a part; `scheme` says which labels there may be. Raises InputError and
+    FindingsError with all that is wrong; nothing is scored then.
+
+    >>> gold = [{"doc_id": "d1", "language": "fr", "text": "Rome soutient Paris.",
+    ...          "spans": [{"start": 0, "end": 4, "label": "ACTOR"}, {"start": 14, "end": 19, "label": "ACTOR"}]}]
+    >>> predictions = [{"doc_id": "d1", "spans": [{"start": 0, "end": 4, "label": "ACTOR"}]}]
+    >>> strict = score(gold, predictions).overall["strict"]
+    >>> strict.correct, strict.missed, strict.precision, strict.recall
+    (1, 1, 1.0, 0.5)
+    >>> round(strict.f1, 3)
+    0.667
+    """
+    subset = Subset(
+        tuple(labels), tuple(languages), mapping or {}, tuple(scheme.label_names) if scheme else (), unit, ends
+    )
+    truth = read_gold(gold)
+    reading = read_predictions(predictions, truth, tokens_of(gold), model)
+    sides = sides_of(truth, reading.extraction, subset)
+    sides = replace(sides, findings=(*reading.findings, *sides.findings))
+    found = score_sides(sides, matching, Resampling(resamples, seed), drawn)
+    if reading.tokens is None:
+        return found
+    reachable = replace(sides, predictions=taggable(sides.gold, reading, sides.subset.mapping))
+    return replace(found, ceiling=score_sides(reachable, matching, Resampling(0), "documents").overall)
 
 
 def score_sides(
@@ -166,6 +212,11 @@ def score_sides(
     return Scores(
         settings={
             "matching": matching,
+            "labels": list(sides.subset.labels or sides.gold.labels[: sides.known]),
+            "languages": list(sides.subset.languages or by_language),
+            "map": dict(sides.subset.mapping),
+            "unit": sides.subset.unit,
+            "ends": sides.subset.ends,
             "documents": len(sides.gold),
             "gold_spans": len(sides.gold.spans),
             "predicted_spans": len(sides.predictions.spans),
@@ -185,6 +236,7 @@ def score_sides(
         linking=_accuracies(nested.get("linking", {})),
         relations=nested.get("relations", {}),
         confusion=_confusion(sides, pairs),
+        ceiling=None,
         findings=(*sides.findings, *_too_few(sides.gold, unit)),
         sides=sides,
         pairs=pairs,
@@ -275,7 +327,7 @@ def _drawn(
     unit, what = layout.units(drawn)
     size = int(unit.max(initial=-1)) + 1
     keys = list(counts)
-    columns = [added(unit, column, size) for key in keys for column in _fraction(counts[key])]
+    columns = [added(unit, column, size) for key in keys for column in fraction(counts[key])]
     means = means or {}
     place = {key: number for number, key in enumerate(keys)}
     groups = [[place[key] for key in some] for some in means.values()]
@@ -289,11 +341,11 @@ def _drawn(
 
     table = np.column_stack(columns) if columns else np.empty((size, 0))
     figures = resampling.figures(table, [*keys, *means], values)
-    scores = {key: _score(tally, figures[key].ci95) for key, tally in counts.items()}
+    scores = {key: score_of(tally, figures[key].ci95) for key, tally in counts.items()}
     return scores, {name: figures[name] for name in means}, what
 
 
-def _fraction(tally: Tally) -> tuple[Floats, Floats]:
+def fraction(tally: Tally) -> tuple[Floats, Floats]:
     """F1 as a fraction: twice the credit, by possible and actual; 0/0 where nothing tells what is spurious."""
     credit = (2 * tally.correct + tally.partial).astype(np.float64)
     if tally.spurious is None:
@@ -302,7 +354,8 @@ def _fraction(tally: Tally) -> tuple[Floats, Floats]:
     return credit, both.astype(np.float64)
 
 
-def _score(tally: Tally, ci95: Interval = None) -> Score:
+def score_of(tally: Tally, ci95: Interval = None) -> Score:
+    """The score of the sum of all counts."""
     return Score(
         int(tally.correct.sum()),
         int(tally.incorrect.sum()),
@@ -351,14 +404,14 @@ def _by_document(
     }
     means = {}
     for mode, tally in summed.items():
-        above, below = _fraction(tally)
+        above, below = fraction(tally)
         defined = below > 0
         ratio = np.divide(above, below, out=np.zeros(len(gold)), where=defined)
         table = np.column_stack([ratio, defined])
         one = Layout(np.arange(len(gold)), np.zeros(len(gold), np.int64), False)
         draw = resampling if layout.units(drawn)[1] == "documents" and len(one.document) >= FEW else Resampling(0)
         means[mode] = draw.figures(table, [mode], lambda sums: sums[:, :1] / sums[:, 1:])[mode]
-    rows = np.flatnonzero(_fraction(summed["strict"])[1])
+    rows = np.flatnonzero(fraction(summed["strict"])[1])
     names = gold.doc_ids.take(pa.array(rows)).to_pylist()
     found: dict[str, ByMode] = {}
     begin = np.searchsorted(layout.document, np.arange(len(gold) + 1))
@@ -369,7 +422,7 @@ def _by_document(
             part = Layout(layout.document[here], layout.start[here], True)
             found[name] = _nested(_drawn(counts, part, resampling, "sentences")[0])["overall"][""]
         else:
-            found[name] = {mode: _score(tally.map(itemgetter([row]))) for mode, tally in summed.items()}
+            found[name] = {mode: score_of(tally.map(itemgetter([row]))) for mode, tally in summed.items()}
     return found, means
 
 

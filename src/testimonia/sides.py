@@ -40,6 +40,7 @@ class Sides:
     gold: Extraction
     predictions: Extraction
     known: int
+    subset: Subset
     findings: tuple[Finding, ...]
 
 
@@ -99,7 +100,7 @@ def sides_of(gold: Extraction, predictions: Extraction, subset: Subset) -> Sides
         if counts[number]:
             message = f"the gold does not know this label; its {counts[number]} predictions count as spurious"
             findings.append(Finding(gold.labels[number], "label-unknown", f"{message} (--map renames)", "warning"))
-    return Sides(gold, predictions, len(labels), tuple(findings))
+    return Sides(gold, predictions, len(labels), subset, tuple(findings))
 
 
 def _on(side: str, findings: Iterable[Finding]) -> list[Finding]:
