@@ -101,7 +101,8 @@ def compare_sides(
         raise InputError("A and B: were not brought to the same gold; give both the same documents and labels")
     layout = layout_of(a.gold, drawn)
     units, what = layout.units(drawn)
-    counts = [_wanted(counted(side, layout, matching)[0]) for side in (a, b)]
+    ordered = [side.in_order() if matching == "best" else side for side in (a, b)]
+    counts = [_wanted(counted(side, layout, matching)[0]) for side in ordered]
     keys = [key for key in counts[0] if key in counts[1]]
     columns = [[column for key in keys for column in fraction(side[key])] for side in counts]
     size = int(units.max(initial=-1)) + 1

@@ -87,6 +87,26 @@ class Extraction:
             zones=_moved(zones, document),
         )
 
+    def in_order(self) -> Extraction:
+        """The same with spans by document, start, end, label and attributes; of `relations` only the rows change."""
+        spans = self.spans
+        place = spans.document * (int(spans.end.max(initial=0)) + 1) + spans.start
+        if (place[1:] > place[:-1]).all():
+            return self
+        ties = [_rank(values) for values in self.attributes.values()] if len(np.unique(place)) < len(place) else []
+        order = np.lexsort((*ties, spans.label, spans.end, place))
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        rows = pa.array(order)
+        relations = self.relations
+        return replace(
+            self,
+            spans=spans.take(order),
+            attributes={name: values.take(rows) for name, values in self.attributes.items()},
+            quotes=None if self.quotes is None else self.quotes.take(rows),
+            relations=Spans(relations.document, back[relations.start], back[relations.end], relations.label),
+        )
+
     def of_spans(self, kept: Mask) -> Extraction:
         """The same without the other spans and the relations that hang on them."""
         if kept.all():
@@ -108,6 +128,11 @@ class Extraction:
         renamed = np.array([number[mapping.get(name, name)] for name in self.labels], np.int64)
         spans = replace(self.spans, label=renamed[self.spans.label]) if len(self.spans) else self.spans
         return replace(self, labels=labels, spans=spans)
+
+
+def _rank(values: pa.Array) -> Ints:
+    rank: Ints = pc.rank(values, null_placement="at_start", tiebreaker="dense").to_numpy().astype(np.int64)
+    return rank
 
 
 def _moved(spans: Spans, document: Ints) -> Spans:
@@ -186,11 +211,13 @@ class _Columns:
         self._rows += (document, start, end, self._labels.setdefault(label, len(self._labels)))
 
     def columns(self) -> Spans:
-        return Spans(*np.array(self._rows, np.int64).reshape(-1, 4).T.copy())
+        document, start, end, label = np.array(self._rows, np.int64).reshape(-1, 4).T.copy()
+        number = np.array([self.names.index(name) for name in self._labels], np.int64)
+        return Spans(document, start, end, number[label])
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._labels)
+        return tuple(sorted(self._labels))
 
 
 def _hashes(value: object) -> bool:
@@ -212,7 +239,9 @@ def _bounds(where: str, span: Json) -> tuple[int, int]:
         value = span.get(name)
         if not isinstance(value, int) or isinstance(value, bool):
             raise InputError(f"{where}: {name} = {value!r} is no whole number; offsets are code points of the text")
-        values.append(min(max(value, -_FAR), _FAR))
+        if abs(value) > _FAR:
+            raise InputError(f"{where}: {name} lies outside any text; offsets are code points of the text")
+        values.append(value)
     return values[0], values[1]
 
 
@@ -417,7 +446,9 @@ def _classes(values: pa.Array | None, names: list[str] | None, where: str) -> tu
             raise InputError(f"{where}: {numbers.min()}..{numbers.max()} are not all among the {len(names)} names")
         return tuple(names), numbers
     codes = (values if pa.types.is_dictionary(values.type) else values.cast(pa.large_string())).dictionary_encode()
-    return tuple(codes.dictionary.to_pylist()), _ints(codes.indices)
+    found = codes.dictionary.to_pylist()
+    number = np.argsort(np.argsort(np.array(found, object)))
+    return tuple(sorted(found)), number[_ints(codes.indices)]
 
 
 def _features(schema: pa.Schema) -> Any:
@@ -511,11 +542,15 @@ def misplaced(found: Extraction, texts: pa.Array) -> list[Finding]:
     )
     findings += told(
         np.flatnonzero(outside),
-        lambda row: finding(row, "span-outside", f"lies outside the text of {lengths[row]} code points"),
+        lambda row: finding(row, "span-outside", f"lies outside the text{_size(int(lengths[row]))}"),
     )
     if found.quotes is not None and not findings:
         findings += told(unlike_quotes(found, texts), lambda row: finding(row, "span-text", unlike(row)))
     return findings
+
+
+def _size(length: int) -> str:
+    return f" of {length} code points" if length >= 0 else ""
 
 
 def unlike_quotes(found: Extraction, texts: pa.Array, chunk: int = 2000) -> Ints:

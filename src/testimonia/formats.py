@@ -113,7 +113,7 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Any]]:
                 return
             try:
                 row = json.loads(first)
-            except ValueError:
+            except (ValueError, RecursionError):
                 row = None
             if first.lstrip().startswith("[") or row is None:
                 yield from _whole(path, first + file.read())
@@ -148,7 +148,8 @@ def _reason(error: Exception) -> str:
 
 def _records_of(place: str, row: Any) -> Iterator[tuple[str, Any]]:
     """A record as it is; an object of lists by doc_id as a record each."""
-    if isinstance(row, dict) and row and all(isinstance(value, list) for value in row.values()):
+    known = {"spans", "ents", "entities", "tags"}
+    if isinstance(row, dict) and row and not known & row.keys() and all(isinstance(v, list) for v in row.values()):
         for doc_id, entities in row.items():
             yield f"{place}: {doc_id}", {"doc_id": doc_id, "entities": entities}
     else:

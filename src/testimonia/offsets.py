@@ -66,7 +66,9 @@ def converted(texts: pa.Array, spans: Spans, unit: Unit, ends: Ends, place: Call
 def _by_document(document: Ints) -> Iterator[tuple[int, Ints]]:
     order = np.argsort(document, kind="stable")
     rows, first = np.unique(document[order], return_index=True)
-    yield from zip(rows.tolist(), np.split(order, first[1:]), strict=True)
+    ends = np.append(first, len(order))[1:]
+    for row, low, high in zip(rows.tolist(), first, ends, strict=True):
+        yield row, order[low:high]
 
 
 # A reading of offsets: what it is, what to do about it, and how to read the bounds of spans in one text.

@@ -12,6 +12,7 @@ import numpy as np
 from testimonia.comparison import Comparison
 from testimonia.extraction import Extraction
 from testimonia.language import Language
+from testimonia.measures import is_entity
 from testimonia.report import MOST_CASES, PALETTE, environment, plain, plot, show, table_text
 from testimonia.resampling import Figure
 from testimonia.scheme import Scheme
@@ -110,6 +111,7 @@ def tables(scores: Scores) -> Iterator[Table]:
     rows = [
         [name, *_full("", by_mode["strict"])[1:4], by_mode["strict"].possible]
         for name, by_mode in scores.slices.items()
+        if not is_entity(name.partition("=")[0])
     ]
     yield Table("slices, strict", ["", "precision", "recall", "F1", "gold"], rows)
 
@@ -120,7 +122,7 @@ def _full(name: str, score: Score) -> list[Cell]:
 
 
 def _by_mode(title: str, groups: Mapping[str, ByMode]) -> Table:
-    rows = [
+    rows: list[list[Cell]] = [
         [
             name or "not given",
             *(Figure(by_mode[mode].f1, by_mode[mode].ci95) for mode in MODES),

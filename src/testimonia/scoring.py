@@ -195,6 +195,7 @@ def score_sides(
     document have something in common, so that intervals over them are rather too narrow.
     """
     resampling = resampling or Resampling()
+    sides = sides.in_order() if matching == "best" else sides
     layout = layout_of(sides.gold, drawn)
     counts, pairs = counted(sides, layout, matching)
     overall = {key: tally for key, tally in counts.items() if key[0] == "overall"}

@@ -43,6 +43,10 @@ class Sides:
     subset: Subset
     findings: tuple[Finding, ...]
 
+    def in_order(self) -> Sides:
+        """The same with spans in order of place, so that ties do not depend on the order that they were given in."""
+        return replace(self, gold=self.gold.in_order(), predictions=self.predictions.in_order())
+
 
 def sides_of(gold: Extraction, predictions: Extraction, subset: Subset) -> Sides:
     """Both sides, in the order of the gold's documents. A document without prediction has no predicted spans.

@@ -263,18 +263,25 @@ def _compact(rows: Ints, size: int) -> tuple[Ints, Ints]:
 
 
 def _best(mode: str, gold: Spans, predictions: Spans, pairs: Pairs) -> Pairs:
-    i, j = pairs
+    """Hits first; of equal bounds (all of which pair with each other) equal labels first."""
     sizes = len(gold), len(predictions)
-    hits = _HIT[mode][_kinds(gold, predictions, pairs)]
-    hit = hits == 1
-    first = most((i[hit], j[hit]), *sizes)
+    kinds = _kinds(gold, predictions, pairs)
+    hits = _HIT[mode][kinds]
     if mode == "type":
-        return first if hit.all() else heaviest(pairs, hits, _rows(pairs, first, sizes[0]), *sizes)
-    free_gold, free_predictions = np.ones(sizes[0], bool), np.ones(sizes[1], bool)
-    free_gold[first[0]] = free_predictions[first[1]] = False
-    free = free_gold[i] & free_predictions[j]
-    both = joined([first, most((i[free], j[free]), *sizes)])
-    return heaviest(pairs, 1 + hits, _rows(pairs, both, sizes[0]), *sizes) if mode == "partial" else both
+        first = most((pairs[0][hits == 1], pairs[1][hits == 1]), *sizes)
+        return first if hits.all() else heaviest(pairs, hits, _rows(pairs, first, sizes[0]), *sizes)
+    found = most((pairs[0][kinds == 3], pairs[1][kinds == 3]), *sizes)
+    for wanted in ([kinds == 2] if mode != "strict" else []) + [hits >= 0]:
+        found = _with_more(found, pairs, wanted, *sizes)
+    return heaviest(pairs, 1 + hits, _rows(pairs, found, sizes[0]), *sizes) if mode == "partial" else found
+
+
+def _with_more(found: Pairs, pairs: Pairs, wanted: Mask, lefts: int, rights: int) -> Pairs:
+    """The pairs found and as many more of those wanted as the spans left over allow."""
+    free_left, free_right = np.ones(lefts, bool), np.ones(rights, bool)
+    free_left[found[0]] = free_right[found[1]] = False
+    free = wanted & free_left[pairs[0]] & free_right[pairs[1]]
+    return joined([found, most((pairs[0][free], pairs[1][free]), lefts, rights)])
 
 
 def _rows(pairs: Pairs, some: Pairs, lefts: int) -> Ints:
