@@ -36,6 +36,7 @@ check: env
 # Needs uv: pins every dependency with its hashes.
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-header -o requirements.lock
+	for pins in bench/models/*.in; do uv pip compile "$$pins" --universal --generate-hashes --python-version 3.11 --no-header -o "$${pins%.in}.txt" || exit 1; done
 
 clean:
 	rm -rf .venv build

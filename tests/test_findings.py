@@ -15,10 +15,12 @@ from testimonia import demo, gamma, release, tables
 from testimonia.adjudication import gold_of
 from testimonia.agreement import measure_agreement
 from testimonia.checks import check_gold
+from testimonia.comparison import compare
 from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of
-from testimonia.errors import Finding
+from testimonia.errors import Finding, FindingsError
 from testimonia.exports import read_annotations, read_exports
+from testimonia.scoring import score
 from testimonia.tasks import parse_tasks
 from tests.conftest import DATA, ROOT, copy_corpus
 
@@ -38,6 +40,8 @@ def test_each_check_fires_on_its_file(
     elif case["kind"] == "agreement":
         monkeypatch.setattr(gamma, "REACH", case.get("reach", gamma.REACH))
         findings = findings_on_agreement(case, tmp_path)
+    elif case["kind"] == "scores":
+        findings = findings_on_scores(case)
     elif case["kind"] == "round":
         folder = copy_corpus(tmp_path / "corpus")
         (folder / "labeling" / "exports" / case["folder"]).mkdir()
@@ -61,11 +65,17 @@ def test_every_check_has_a_file() -> None:
         "passes",
         "agreement",
         "gamma",
+        "extraction",
+        "offsets",
+        "sides",
+        "formats",
+        "scoring",
+        "comparison",
     ):
         for node in ast.walk(ast.parse((ROOT / "src" / "testimonia" / f"{name}.py").read_text())):
             candidate: ast.expr | None = None
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
-                candidate = node.args[1]
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.lower() == "finding":
+                candidate = node.args[1] if len(node.args) > 1 else None
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 candidate = node.args[0] if node.func.attr in ("_error", "_warn") else None
             elif isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and len(node.value.elts) == 3:
@@ -109,6 +119,14 @@ def findings_on_agreement(case: Json, folder: Path) -> list[Finding]:
     for path, tasks in zip(files, case["files"], strict=True):
         path.write_text(json.dumps(tasks))
     return list(measure_agreement(read_exports(files), {}, with_gamma="reach" in case).findings)
+
+
+def findings_on_scores(case: Json) -> list[Finding]:
+    try:
+        scored = score(case["gold"], case["predictions"], resamples=0).findings
+        return [*scored, *compare(case["gold"], case["predictions"], case["predictions"]).findings]
+    except FindingsError as error:
+        return list(error.findings)
 
 
 def findings_on_dataset(case: Json, folder: Path) -> list[Finding]:

@@ -213,7 +213,7 @@ def test_labels_languages_and_map(corpus: Corpus) -> None:
     assert {f.place for f in caught.value.findings} == {"predictions: PER", "predictions: ORG", "predictions: VERB"}
     for wrong in ({"labels": ["PLACE"]}, {"languages": ["de"]}, {"mapping": {"PER": "PERSON"}}):
         with pytest.raises(InputError):
-            score(GOLD, said, **wrong)  # type: ignore[arg-type]
+            score(GOLD, said, **wrong)
 
 
 def test_a_label_that_the_gold_does_not_know_pairs_with_nothing() -> None:

@@ -20,6 +20,7 @@ Key = tuple[str, str, str]  # kind of group, name, mode or measure
 Counted = Iterator[tuple[Key, Tally]]
 
 MOST_VALUES = 50  # of an attribute that makes slices
+ABOUT_GOLD = ("provenance",)  # attributes that say something of the gold, not of the text
 _SCALES = {"exact": 0.0, "within_1_percent": 0.01}
 
 
@@ -92,7 +93,7 @@ class Match:
         order of magnitude"). Bounds `x_min` and `x_max`: whether the intervals overlap, open where one is absent.
         """
         for name, values in self.gold.attributes.items():
-            if name not in self.predictions.attributes:
+            if name not in self.predictions.attributes or name in ABOUT_GOLD:
                 continue
             gold = values.take(pa.array(self.gold_rows))
             predicted = self.predictions.attributes[name].take(pa.array(self.predicted_rows))

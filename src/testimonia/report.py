@@ -94,7 +94,7 @@ def show(figure: Figure | float | None) -> str:
 def table_text(title: str, head: Sequence[str], rows: Sequence[Sequence[str | float | Figure | None]]) -> str:
     if not rows:
         return ""
-    cells = [list(head), *([plain(cell) if isinstance(cell, str) else show(cell) for cell in row] for row in rows)]
+    cells = [[plain(cell) if isinstance(cell, str) else show(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     return "\n".join([title, *lines])

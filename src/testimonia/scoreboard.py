@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from testimonia.comparison import Comparison
 from testimonia.extraction import Extraction
 from testimonia.language import Language
-from testimonia.measures import is_entity
+from testimonia.measures import ABOUT_GOLD, is_entity
 from testimonia.report import MOST_CASES, PALETTE, environment, plain, plot, show, table_text
 from testimonia.resampling import Figure
 from testimonia.scheme import Scheme
@@ -152,15 +153,15 @@ def scores_markdown(scores: Scores, title: str) -> str:
 
 
 def _markdown(table: Table) -> str:
-    lines = [[table.title, *table.head[1:]], ["---", *["---:"] * (len(table.head) - 1)]]
+    lines = [[table.title, *map(_escaped, table.head[1:])], ["---", *["---:"] * (len(table.head) - 1)]]
     lines += [[_escaped(cell) if isinstance(cell, str) else show(cell) for cell in row] for row in table.rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _escaped(text: str) -> str:
     """Text in one line that means nothing to Markdown or HTML."""
-    escaped = "".join("\\" + c if c in "\\`*_[]<>|#~$" else c for c in plain(text))
-    return escaped.replace("&", "&amp;")
+    entities = html.escape(plain(text), quote=False)
+    return "".join("\\" + c if c in "\\`*_[]|#~$" else c for c in entities)
 
 
 def comparison_text(comparison: Comparison) -> str:
@@ -270,7 +271,7 @@ def _figure(by_mode: ByMode) -> Figure:
 
 def _attributes_differ(gold: Extraction, predicted: Extraction, i: Any, j: Any) -> Any:
     differ = np.zeros(len(i), bool)
-    for name in gold.attributes.keys() & predicted.attributes.keys():
+    for name in gold.attributes.keys() & predicted.attributes.keys() - set(ABOUT_GOLD):
         ours = np.array(gold.attributes[name].take(i).to_pylist(), object)
         theirs = np.array(predicted.attributes[name].take(j).to_pylist(), object)
         differ |= ours != theirs
@@ -285,7 +286,7 @@ def _reading(side: Extraction, row: int, text: str, left: int, right: int) -> Re
     attributes = ", ".join(
         f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}"
         for name, value in values.items()
-        if value is not None
+        if value is not None and name not in ABOUT_GOLD
     )
     pieces = text[left:start].lstrip(), text[start:end], text[end:right].rstrip()
     return Reading(side.labels[side.spans.label[row]], attributes, *pieces)
