@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testimonia.matching import Pairs, Spans, closest, equal, heaviest, in_turn, most, overlapping
+from testimonia.matching import Pairs, Spans, closest, equal, heaviest, in_turn, most, overlapping, turns
 from tests.strategies import columns, span_rows
 
 Row = tuple[int, int, int, int]
@@ -111,7 +111,8 @@ def test_in_turn_is_the_plain_loop(left: list[Row], right: list[Row], rng: rando
         ]
         if free:
             taken[min(free)[1]] = b
-    assert pairs_of(in_turn((i, j), key, len(left), len(right))) == sorted(taken.items())
+    rows = in_turn((i, j), key, turns(columns(right).document), len(left))
+    assert pairs_of((i[rows], j[rows])) == sorted(taken.items())
 
 
 @settings(max_examples=100, deadline=None)

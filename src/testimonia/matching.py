@@ -31,8 +31,8 @@ class Spans:
     def __len__(self) -> int:
         return len(self.start)
 
-    def take(self, rows: Ints | NDArray[np.bool_]) -> Spans:
-        """The spans at these row numbers (or where a mask is true)."""
+    def take(self, rows: Ints | NDArray[np.bool_] | slice) -> Spans:
+        """The spans at these row numbers, in this slice, or where a mask is true."""
         return Spans(self.document[rows], self.start[rows], self.end[rows], self.label[rows])
 
     @property
@@ -150,26 +150,38 @@ def closest(left: Spans, right: Spans) -> Pairs:
     return joined(found)
 
 
-def in_turn(pairs: Pairs, key: Ints, lefts: int, rights: int) -> Pairs:
-    """One to one in the order of the right side: each takes, of the pairs still free, that of the least key.
+def in_turn(pairs: Pairs, key: Ints, turn: Ints, lefts: int) -> Ints:
+    """Rows of the pairs taken, one to one, each right in its turn: of the pairs still free, that of the least key.
 
-    Pairs are sorted by right, then left; ties go to the first on the left. What earlier ones took is settled in
-    rounds: a pair is final when nobody earlier on the right can still want its left side.
+    Pairs are sorted by right, then left; ties go to the first on the left. `turn`: of each right, from 0; rights of
+    one turn have no left in common, so that a turn is taken at once.
     """
     order = np.argsort(pairs[1] * (key.max(initial=0) + 1) + key, kind="stable")
+    turns = turn[pairs[1]]
+    few = turns.max(initial=0) < 1 << 16  # then numpy sorts by counting
+    order = order[np.argsort(turns[order].astype(np.uint16 if few else np.int64), kind="stable")]
     i, j = pairs[0][order], pairs[1][order]
-    found: list[Pairs] = []
-    earliest = np.empty(lefts, np.int64)
-    free_i, free_j = np.ones(lefts, bool), np.ones(rights, bool)
-    while len(i):
-        favourite = np.append(True, j[1:] != j[:-1])
-        earliest[i[::-1]] = j[::-1]
-        final = favourite & (earliest[i] == j)
-        found.append((i[final], j[final]))
-        free_i[i[final]] = free_j[j[final]] = False
-        rest = free_i[i] & free_j[j]
-        i, j = i[rest], j[rest]
-    return joined(found)
+    ends = np.cumsum(np.bincount(turns)).tolist()
+    free = np.ones(lefts, bool)
+    found = [np.empty(0, np.int64)]
+    for first, last in zip([0, *ends], ends, strict=False):
+        still = np.flatnonzero(free[i[first:last]]) + first
+        right = j[still]
+        best = np.ones(len(right), bool)
+        np.not_equal(right[1:], right[:-1], out=best[1:])
+        taken = still[best]
+        free[i[taken]] = False
+        found.append(taken)
+    return order[np.concatenate(found)]
+
+
+def turns(groups: Ints) -> Ints:
+    """How many of its group stand before each, (n,)."""
+    order = np.argsort(groups, kind="stable")
+    first = np.flatnonzero(np.append(True, groups[order][1:] != groups[order][:-1])[: len(order)])
+    found = np.empty(len(order), np.int64)
+    found[order] = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    return found
 
 
 def heaviest(pairs: Pairs, weight: Ints, base: Ints, lefts: int, rights: int) -> Pairs:

@@ -6,14 +6,14 @@ Modes as in SemEval-2013 task 9.1: strict = bounds and label, exact = bounds, pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testimonia.matching import Ints, Pairs, Spans, closest, equal, heaviest, in_turn, joined, most, overlapping
+from testimonia.matching import Ints, Pairs, Spans, closest, equal, heaviest, in_turn, joined, most, overlapping, turns
 
 Matching = Literal["best", "nervaluate", "hipe"]
 Mask = NDArray[np.bool_]
@@ -32,6 +32,11 @@ class Tally:
     partial: Ints
     missed: Ints
     spurious: Ints | None  # None: not known
+
+    @property
+    def columns(self) -> tuple[Ints, Ints, Ints, Ints, Ints | None]:
+        """The five counts in order."""
+        return self.correct, self.incorrect, self.partial, self.missed, self.spurious
 
     def map(self, function: Callable[[Ints], Ints]) -> Tally:
         """The same with a function of each array."""
@@ -90,12 +95,62 @@ def tallies(
     filtered by label, there `filtered` is `unfiltered`.
     """
     blocks = blocks or Blocks(gold.document, predictions.document, documents)
+    if len(gold) + len(predictions) <= _PART:
+        return _tallies(gold, predictions, labels, matching, blocks)
+    modes = dict.fromkeys(MODES)
+    kinds = ("filtered", "unfiltered")
+    sums = {(kind, mode): np.zeros((5, labels, blocks.size), np.int64) for kind in kinds for mode in modes}
+    for low, high, part in _parts(gold, predictions, labels, matching, blocks, documents):
+        for kind, mode in sums:
+            for count, column in zip(sums[kind, mode], getattr(part, kind)[mode].columns, strict=True):
+                count[:, low:high] += column
+    found = [{mode: Tally(*sums[kind, mode]) for mode in modes} for kind in kinds]
+    return Tallies(found[0], found[1])
+
+
+# Spans done at once: so few that what is computed on the way stays in the processor's cache.
+_PART = 1 << 17
+
+
+def _parts(
+    gold: Spans, predictions: Spans, labels: int, matching: Matching, blocks: Blocks, documents: int
+) -> Iterator[tuple[int, int, Tallies]]:
+    """The counts of a stretch of documents after another: the first block, the one past the last, the counts."""
+    (gold, ours), (predictions, theirs) = _by_document(gold, blocks.gold), _by_document(predictions, blocks.predictions)
+    sizes = np.bincount(gold.document, minlength=documents) + np.bincount(predictions.document, minlength=documents)
+    first = np.flatnonzero(np.diff(np.cumsum(sizes) // _PART, prepend=-1))
+    edges = np.append(first, len(sizes))
+    gold_edges, predicted_edges = (np.searchsorted(side.document, edges) for side in (gold, predictions))
+    for number in range(len(first)):
+        here = slice(gold_edges[number], gold_edges[number + 1])
+        there = slice(predicted_edges[number], predicted_edges[number + 1])
+        low = min(ours[here].min(initial=blocks.size), theirs[there].min(initial=blocks.size))
+        high = max(ours[here].max(initial=-1), theirs[there].max(initial=-1)) + 1
+        if low < high:
+            inner = Blocks(ours[here] - low, theirs[there] - low, int(high - low))
+            sides = (_from(first[number], side) for side in (gold.take(here), predictions.take(there)))
+            yield int(low), int(high), _tallies(*sides, labels, matching, inner)
+
+
+def _from(first: int, spans: Spans) -> Spans:
+    return Spans(spans.document - first, spans.start, spans.end, spans.label)
+
+
+def _by_document(spans: Spans, blocks: Ints) -> tuple[Spans, Ints]:
+    """Spans in order of document, their order within one kept; and their blocks."""
+    if (spans.document[1:] >= spans.document[:-1]).all():
+        return spans, blocks
+    order = np.argsort(spans.document, kind="stable")
+    return spans.take(order), blocks[order]
+
+
+def _tallies(gold: Spans, predictions: Spans, labels: int, matching: Matching, blocks: Blocks) -> Tallies:
     shape, size = (labels, blocks.size), labels * blocks.size
     cells = gold.label * blocks.size + blocks.gold
     predicted = predictions.label * blocks.size + blocks.predictions
     possible, actual = np.bincount(cells, minlength=size), np.bincount(predicted, minlength=size)
 
-    alone, rest_gold, rest_predictions = _alone(gold, predictions)
+    alone, rest_gold, rest_predictions, turn = _alone(gold, predictions)
     complex_gold, complex_predictions = gold.take(rest_gold), predictions.take(rest_predictions)
     pairs = _sorted(overlapping(complex_gold, complex_predictions), len(rest_gold))
     if matching == "hipe":
@@ -113,26 +168,27 @@ def tallies(
         enough = _enough(complex_gold, complex_predictions, pairs)
         pairs = pairs[0][enough], pairs[1][enough]
 
-    kind = _kinds(gold, predictions, alone)
-    same_pairs = (_kinds(complex_gold, complex_predictions, pairs) & 1) == 1
+    kind, kinds = _kinds(gold, predictions, alone), _kinds(complex_gold, complex_predictions, pairs)
+    same = (kinds & 1) == 1
     settled = _counted(kind, cells[alone[0]], size)
     taken = np.bincount(predicted[alone[1]], minlength=size)
-    knots = _tangled(complex_gold, complex_predictions, pairs)
-    knots_within = _tangled(complex_gold, complex_predictions, (pairs[0][same_pairs], pairs[1][same_pairs]))
+    knots = _tangled(complex_gold, complex_predictions, pairs, kinds, turn)
+    within_label = pairs[0][same], pairs[1][same]
+    knots_within = _tangled(complex_gold, complex_predictions, within_label, kinds[same], turn)
     settled_within = settled * np.array([0, 1, 0, 1])
     inner, outer = cells[rest_gold], predicted[rest_predictions]
     filtered: dict[str, Tally] = {}
     unfiltered: dict[str, Tally] = {}
     for mode in MODES:
-        counts, paired = knots.counts(mode, matching, inner, outer, size)
-        counts, paired = counts + settled, paired + taken
+        # Hits are the same in partial as in exact; within a label all three are. The tools pair by hits alone.
+        if mode != "partial" or matching == "best":
+            counts, paired = knots.counts(mode, matching, inner, outer, size)
+            counts, paired = counts + settled, paired + taken
         unfiltered[mode] = _tally(mode, counts, possible - counts.sum(axis=1), actual - paired, shape)
-        if mode == "exact":  # within a label, equal bounds are all there is to strict
-            filtered[mode] = filtered["strict"]
-            continue
-        counts = knots_within.counts(mode, matching, inner, outer, size)[0] + settled_within
-        both = counts.sum(axis=1)
-        filtered[mode] = _tally(mode, counts, possible - both, actual - both, shape)
+        if mode in ("strict", "type") or (mode == "partial" and matching == "best"):
+            within = knots_within.counts(mode, matching, inner, outer, size)[0] + settled_within
+        both = within.sum(axis=1)
+        filtered[mode] = _tally(mode, within, possible - both, actual - both, shape)
     return Tallies(filtered, unfiltered)
 
 
@@ -169,9 +225,11 @@ _HIT = {
 
 def _kinds(gold: Spans, predictions: Spans, pairs: Pairs) -> Ints:
     i, j = pairs
-    bounds = (gold.start[i] == predictions.start[j]) & (gold.end[i] == predictions.end[j])
-    kinds: Ints = bounds * 2 + (gold.label[i] == predictions.label[j])
-    return kinds
+    kinds = gold.start[i] == predictions.start[j]
+    kinds &= gold.end[i] == predictions.end[j]
+    both: Ints = kinds * np.int64(2)
+    both += gold.label[i] == predictions.label[j]
+    return both
 
 
 def _counted(kinds: Ints, cells: Ints, size: int) -> Ints:
@@ -186,25 +244,32 @@ def _sorted(pairs: Pairs, lefts: int) -> Pairs:
     return left, right
 
 
-def _alone(gold: Spans, predictions: Spans) -> tuple[Pairs, Ints, Ints]:
-    """Pairs of one gold span and one prediction that overlap each other and nothing else; rows of the rest.
+def _alone(gold: Spans, predictions: Spans) -> tuple[Pairs, Ints, Ints, Ints]:
+    """Pairs of one gold span and one prediction that overlap each other and nothing else; rows of the rest; turns.
 
-    Spans that overlap nothing are in neither. Both sides are laid on one line and cut where nothing reaches over.
+    Spans that overlap nothing are in neither. Both sides are laid on one line and cut where nothing reaches over. The
+    turn of a prediction of the rest: how many between the same cuts come before it in the input.
     """
     width = int(max(gold.end.max(initial=0), predictions.end.max(initial=0))) + 1
-    start = np.concatenate([gold.document * width + gold.start, predictions.document * width + predictions.start])
+    last = int(max(gold.document.max(initial=0), predictions.document.max(initial=0))) + 1
+    small = np.dtype(np.int32 if last * width < 1 << 31 else np.int64)
+    line: Ints = np.concatenate([gold.document, predictions.document]).astype(small)
+    line *= width
+    start = line + np.concatenate([gold.start, predictions.start]).astype(small)
     order = np.argsort(start, kind="stable")
-    end = np.concatenate([gold.document * width + gold.end, predictions.document * width + predictions.end])
-    reach = np.maximum.accumulate(end[order])
+    line += np.concatenate([gold.end, predictions.end]).astype(small)
+    reach = np.maximum.accumulate(line[order])
     first = np.flatnonzero(np.append(True, start[order][1:] >= reach[:-1])[: len(order)])
-    size = np.diff(np.append(first, len(order)))
+    size = np.diff(first, append=len(order))
     two = first[size == 2]
     one, other = order[two], order[two + 1]
     pair = (one < len(gold)) != (other < len(gold))
     one, other = one[pair], other[pair]
-    rows = order[np.repeat(size > 2, size)]
+    stretch = np.full(len(order), -1)
+    stretch[order[np.repeat(size > 2, size)]] = np.repeat(np.arange(len(size)), np.where(size > 2, size, 0))
     alone = np.minimum(one, other), np.maximum(one, other) - len(gold)
-    return alone, np.sort(rows[rows < len(gold)]), np.sort(rows[rows >= len(gold)]) - len(gold)
+    rows = np.flatnonzero(stretch[len(gold) :] >= 0)
+    return alone, np.flatnonzero(stretch[: len(gold)] >= 0), rows, turns(stretch[len(gold) :][rows])
 
 
 def _tally(mode: str, counts: Ints, missed: Ints, spurious: Ints, shape: tuple[int, int]) -> Tally:
@@ -228,31 +293,36 @@ class _Knots:
     gold: Spans
     predictions: Spans
     pairs: Pairs
+    kinds: Ints
+    turn: Ints
 
-    def paired(self, mode: str, matching: Matching) -> Pairs:
-        """Rows (in gold, in predictions) of the pairs of a mode."""
-        choose = _best if matching == "best" else _nervaluate
-        return choose(mode, self.gold, self.predictions, self.pairs)
+    def paired(self, mode: str, matching: Matching) -> tuple[Pairs, Ints]:
+        """The pairs of a mode, and the kind of each."""
+        if matching == "best":
+            found = _best(mode, self)
+            return found, _kinds(self.gold, self.predictions, found)
+        rows = _nervaluate(mode, self)
+        return (self.pairs[0][rows], self.pairs[1][rows]), self.kinds[rows]
 
     def counts(self, mode: str, matching: Matching, cells: Ints, predicted: Ints, size: int) -> tuple[Ints, Ints]:
         """Pairs of a mode per cell of the gold span and kind, (size, 4); and per cell of the prediction, (size,).
 
         `cells` and `predicted` are those of the spans that rows and columns speak of.
         """
-        i, j = self.paired(mode, matching)
+        (i, j), kinds = self.paired(mode, matching)
         pairs = joined([self.settled, (self.rows[i], self.columns[j])])
-        kinds = np.append(self.settled_kinds, _kinds(self.gold, self.predictions, (i, j)))
+        kinds = np.append(self.settled_kinds, kinds)
         return _counted(kinds, cells[pairs[0]], size), np.bincount(predicted[pairs[1]], minlength=size)
 
 
-def _tangled(gold: Spans, predictions: Spans, pairs: Pairs) -> _Knots:
+def _tangled(gold: Spans, predictions: Spans, pairs: Pairs, kinds: Ints, turn: Ints) -> _Knots:
     i, j = pairs
     alone = (np.bincount(i, minlength=len(gold))[i] == 1) & (np.bincount(j, minlength=len(predictions))[j] == 1)
     lefts, left = _compact(i[~alone], len(gold))
     rights, right = _compact(j[~alone], len(predictions))
     settled = i[alone], j[alone]
-    kinds = _kinds(gold, predictions, settled)
-    return _Knots(settled, kinds, lefts, rights, gold.take(lefts), predictions.take(rights), (left, right))
+    sides = gold.take(lefts), predictions.take(rights)
+    return _Knots(settled, kinds[alone], lefts, rights, *sides, (left, right), kinds[~alone], turn[rights])
 
 
 def _compact(rows: Ints, size: int) -> tuple[Ints, Ints]:
@@ -262,10 +332,9 @@ def _compact(rows: Ints, size: int) -> tuple[Ints, Ints]:
     return np.flatnonzero(there), (np.cumsum(there) - 1)[rows]
 
 
-def _best(mode: str, gold: Spans, predictions: Spans, pairs: Pairs) -> Pairs:
+def _best(mode: str, knots: _Knots) -> Pairs:
     """Hits first; of equal bounds (all of which pair with each other) equal labels first."""
-    sizes = len(gold), len(predictions)
-    kinds = _kinds(gold, predictions, pairs)
+    sizes, pairs, kinds = (len(knots.gold), len(knots.predictions)), knots.pairs, knots.kinds
     hits = _HIT[mode][kinds]
     if mode == "type":
         first = most((pairs[0][hits == 1], pairs[1][hits == 1]), *sizes)
@@ -297,14 +366,15 @@ def _enough(gold: Spans, predictions: Spans, pairs: Pairs) -> Mask:
     return enough
 
 
-def _nervaluate(mode: str, gold: Spans, predictions: Spans, pairs: Pairs) -> Pairs:
+def _nervaluate(mode: str, knots: _Knots) -> Ints:
     """Each prediction in turn: a hit (in mode type the nearest, by sum of distances), else the first that overlaps."""
-    i, j = pairs
-    hits = _HIT[mode][_kinds(gold, predictions, pairs)]
+    gold, predictions, (i, j) = knots.gold, knots.predictions, knots.pairs
+    hits = _HIT[mode][knots.kinds]
+    key = 1 - hits
     if mode == "type":
         distance = np.abs(gold.start[i] - predictions.start[j]) + np.abs(gold.end[i] - predictions.end[j])
-        return in_turn(pairs, np.where(hits, distance, distance.max(initial=0) + 1), len(gold), len(predictions))
-    return in_turn(pairs, 1 - hits, len(gold), len(predictions))
+        key = np.where(hits, distance, distance.max(initial=0) + 1)
+    return in_turn(knots.pairs, key, knots.turn, len(gold))
 
 
 def _hipe(gold: Spans, predictions: Spans, pairs: Pairs) -> tuple[Pairs, Mask]:
