@@ -499,6 +499,33 @@ def compare_predictions(
         raise typer.Exit(1)
 
 
+@app.command(rich_help_panel=EVALUATE)
+def predict_baseline(
+    source: Annotated[
+        Path | None,
+        typer.Argument(help="Texts: a dataset folder, Parquet, or JSONL with doc_id, language, text; else the corpus."),
+    ] = None,
+    corpus: CorpusOption = Path(),
+    out: Annotated[Path | None, typer.Option("--out", help="JSONL to write; else standard output.")] = None,
+) -> None:
+    """Predict with rules and lexica: the floor for models, and suggestions for annotators."""
+    from testimonia import baseline, formats
+    from testimonia import corpus as corpora
+    from testimonia.files import write_atomic
+
+    read = corpora.read_corpus(corpus)
+    documents = formats.read_documents(source) if source else read.documents
+    lines = [
+        json.dumps(formats.record_of(document, baseline.MODEL, *predicted), ensure_ascii=False) + "\n"
+        for document, predicted in baseline.predictions(documents, read)
+    ]
+    if out:
+        write_atomic(out, "".join(lines))
+        typer.echo(f"{len(lines)} documents predicted by {baseline.MODEL}; wrote {out}")
+    else:
+        typer.echo("".join(lines), nl=False)
+
+
 def _check_resamples(resamples: int) -> None:
     if 0 < resamples < MIN_RESAMPLES:
         raise InputError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from testimonia.document import Document, Relation, Span
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.exports import export_of
 from testimonia.extraction import Extraction, class_names, of_rows, of_table
@@ -58,6 +59,54 @@ def read_predictions(
     if isinstance(source, str | Path):
         return _rows_or_table(Path(source), gold, tokens, model)
     return _of_object(source, where, gold, tokens, model)
+
+
+def read_documents(path: Path) -> list[Document]:
+    """Texts to predict on, from a dataset folder, Parquet, or records with `doc_id`, `language`, `text`.
+
+    Raises InputError where one of the three is not there, or a doc_id stands twice.
+    """
+    files = _files(path)
+    if all(file.suffix == ".parquet" for file in files):
+        rows = [(f"{file}[{n}]", row) for file in files for n, row in enumerate(_texts(file))]
+    else:
+        rows = [entry for file in files for entry in _read_rows(file)]
+    documents: dict[str, Document] = {}
+    for place, row in rows:
+        values = row if isinstance(row, dict) else {}
+        doc_id, language, text = (values.get(name) for name in ("doc_id", "language", "text"))
+        language = language or values.get("lang")
+        if not (isinstance(doc_id, str) and isinstance(language, str) and isinstance(text, str)):
+            raise InputError(f"{place}: has no doc_id, language or text; give all three as strings")
+        if doc_id in documents:
+            raise InputError(f"{place}: {doc_id} stands twice; keep one")
+        documents[doc_id] = Document(doc_id, language, text)
+    if not documents:
+        raise InputError(f"{path}: is empty; give documents with doc_id, language and text")
+    return list(documents.values())
+
+
+def _texts(path: Path) -> list[Json]:
+    table = read_parquet(path)
+    wanted = [name for name in ("doc_id", "language", "lang", "text") if name in table.column_names]
+    rows: list[Json] = table.select(wanted).to_pylist()
+    return rows
+
+
+def record_of(document: Document, model: str, spans: Sequence[Span], relations: Iterable[Relation]) -> Json:
+    """A prediction as a record of JSONL that `read_predictions` reads; relations name spans by their number."""
+    number = {span: row for row, span in enumerate(spans)}
+    return {
+        "doc_id": document.doc_id,
+        "language": document.language,
+        "model": model,
+        "spans": [
+            {"start": s.start, "end": s.end, "label": s.label, "text": document.text[s.start : s.end]}
+            | {"attributes": dict(s.attributes)}
+            for s in spans
+        ],
+        "relations": [{"label": r.label, "head": number[r.head], "tail": number[r.tail]} for r in relations],
+    }
 
 
 def tokens_of(gold: object) -> Tokens | None:
@@ -303,29 +352,12 @@ def _of_tasks(places: list[tuple[str, Any]], model: str | None) -> Reading:
     if wrong := errors_among(export.findings):
         raise FindingsError(f"{len(wrong)} errors in the tasks; nothing was scored", wrong)
     by_id = {annotation.doc_id: annotation for annotation in export.annotations}
+    name = model or next(iter(found))
     rows = []
     for document in export.documents:
-        annotation = by_id.get(document.doc_id)
-        if annotation is None:
-            continue
-        spans = {span: number for number, span in enumerate(annotation.spans)}
-        rows.append(
-            (
-                document.doc_id,
-                {
-                    "doc_id": document.doc_id,
-                    "text": document.text,
-                    "model": model or next(iter(found)),
-                    "spans": [
-                        {"start": s.start, "end": s.end, "label": s.label, "attributes": dict(s.attributes)}
-                        for s in spans
-                    ],
-                    "relations": [
-                        {"label": r.label, "head": spans[r.head], "tail": spans[r.tail]} for r in annotation.relations
-                    ],
-                },
-            )
-        )
+        if annotation := by_id.get(document.doc_id):
+            record = record_of(document, name, annotation.spans, annotation.relations)
+            rows.append((document.doc_id, record | {"text": document.text}))
     return Reading(of_rows(rows), export.findings)
 
 

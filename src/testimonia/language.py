@@ -20,6 +20,7 @@ from testimonia.toml import Table
 Range = tuple[int, int]
 
 _LINE = regex.compile(r"[^\n]+")
+_SPACE = regex.compile(r"\s")
 _WORD = regex.compile(r"(?ws).+?(?:\b|\Z)")
 
 
@@ -65,7 +66,8 @@ class Language:
         ranges = []
         for line in _LINE.finditer(text):
             start = line.start()
-            for piece in sentencex.segment(self.code, line.group()):
+            plain = _SPACE.sub(" ", line.group())  # sentencex breaks down at some spaces that take several bytes
+            for piece in sentencex.segment(self.code, plain):
                 end = start + len(piece)
                 ranges += _trimmed(text, start, end)
                 start = end

@@ -143,6 +143,7 @@ def _inputs(corpus: Corpus) -> dict[str, str]:
     paths = [corpus.folder / "seeds" / "sources.toml", *(corpus.folder / "seeds").glob("*.txt")]
     labeling = corpus.folder / "labeling"
     paths += [path for path in labeling.rglob("*") if path.is_file() and path.suffix in (".toml", ".md", ".xml")]
+    paths = [path for path in paths if labeling / "baseline" not in path.parents]  # the baseline makes no gold
     for one in corpus.released:
         paths += (corpus.exports / one.id).glob("*.json")
     return {path.relative_to(corpus.folder).as_posix(): sha256_of(path) for path in sorted(set(paths))}

@@ -116,7 +116,8 @@ def _parts(
     gold: Spans, predictions: Spans, labels: int, matching: Matching, blocks: Blocks, documents: int
 ) -> Iterator[tuple[int, int, Tallies]]:
     """The counts of a stretch of documents after another: the first block, the one past the last, the counts."""
-    (gold, ours), (predictions, theirs) = _by_document(gold, blocks.gold), _by_document(predictions, blocks.predictions)
+    gold, gold_blocks = _by_document(gold, blocks.gold)
+    predictions, predicted_blocks = _by_document(predictions, blocks.predictions)
     sizes = np.bincount(gold.document, minlength=documents) + np.bincount(predictions.document, minlength=documents)
     first = np.flatnonzero(np.diff(np.cumsum(sizes) // _PART, prepend=-1))
     edges = np.append(first, len(sizes))
@@ -124,12 +125,13 @@ def _parts(
     for number in range(len(first)):
         here = slice(gold_edges[number], gold_edges[number + 1])
         there = slice(predicted_edges[number], predicted_edges[number + 1])
-        low = min(ours[here].min(initial=blocks.size), theirs[there].min(initial=blocks.size))
-        high = max(ours[here].max(initial=-1), theirs[there].max(initial=-1)) + 1
+        inside = gold_blocks[here], predicted_blocks[there]
+        low = min(side.min(initial=blocks.size) for side in inside)
+        high = max(side.max(initial=-1) for side in inside) + 1
         if low < high:
-            inner = Blocks(ours[here] - low, theirs[there] - low, int(high - low))
-            sides = (_from(first[number], side) for side in (gold.take(here), predictions.take(there)))
-            yield int(low), int(high), _tallies(*sides, labels, matching, inner)
+            inner = Blocks(inside[0] - low, inside[1] - low, int(high - low))
+            ours, theirs = (_from(int(first[number]), side) for side in (gold.take(here), predictions.take(there)))
+            yield int(low), int(high), _tallies(ours, theirs, labels, matching, inner)
 
 
 def _from(first: int, spans: Spans) -> Spans:
