@@ -1,10 +1,10 @@
-"""What published models find in the articles. Run: .venv/bin/python bench/models.py [dataset] [--out build/models]
+"""What published models find in the articles. Run: .venv/bin/python bench/models.py [dataset]
 
-Each model runs in an environment of its own, `<out>/<model>/env`, of exactly the packages and hashes that
+Each model runs in an environment of its own, `build/models/<model>/env`, of exactly the packages and hashes that
 `bench/models/<model>.txt` pins (`make lock` pins them anew from `<model>.in`). Only models whose weights are a Python
-package take part: nothing else is fetched. What a model finds goes to `<out>/<model>.jsonl`, a document a line, with
-the model's own labels; offsets are Unicode code points, end exclusive, and select the text that the model reported.
-Only the articles in the model's language are read; of a language without a model the command says so.
+package take part: nothing else is fetched. What a model finds goes to `bench/predictions/<model>.jsonl`, a document a
+line, with the model's own labels; offsets are Unicode code points, end exclusive, and select the text that the model
+reported. Only the articles in the model's language are read; of a language without a model the command says so.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from testimonia import tables
 from testimonia.errors import InputError
 
 BENCH = Path(__file__).resolve().parent
+ENVIRONMENTS = BENCH.parent / "build" / "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ def articles(dataset: Path) -> list[dict[str, str]]:
     return [row for file in files for row in tables.read_parquet(file).select(columns).to_pylist()]
 
 
-def environment(model: Model, out: Path) -> Path:
+def environment(model: Model) -> Path:
     """The interpreter of the model's environment, which is made when absent or when other packages were pinned."""
-    place = out / model.package / "env"
+    place = ENVIRONMENTS / model.package / "env"
     pins = BENCH / "models" / f"{model.package}.txt"
     stamp = place / "pins.sha256"
     python = place / ("Scripts" if sys.platform == "win32" else "bin") / "python"
@@ -95,7 +96,7 @@ def spans(entities: list[dict[str, Any]], text: str, where: str) -> list[dict[st
 def run(model: Model, documents: list[dict[str, str]], out: Path) -> Path:
     """Writes the model's predictions and prints how many there are of each label, article by article."""
     start = time.perf_counter()
-    python = environment(model, out)
+    python = environment(model)
     ready = time.perf_counter() - start
     installed = versions(python)
     name = f"{model.package} {installed[model.package]}"
@@ -113,6 +114,7 @@ def run(model: Model, documents: list[dict[str, str]], out: Path) -> Path:
         counts = ", ".join(f"{label} {n}" for label, n in sorted(Counter(span["label"] for span in predicted).items()))
         print(f"  {document['doc_id']}: {len(predicted)} entities ({counts}), {answer['seconds']:.3f} s")
     print(f"  {took:.1f} s with start and loading")
+    out.mkdir(parents=True, exist_ok=True)
     path = out / f"{model.package}.jsonl"
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
     return path
@@ -133,13 +135,13 @@ def predictions(dataset: Path, out: Path) -> None:
         commands.append(f"testimonia score-predictions {dataset} {path} {options}{mapped}")
     for language in sorted({document["language"] for document in documents} - {model.language for model in MODELS}):
         print(f"\n{language}: no model")
-    print("\nTo score:", *commands, sep="\n  ")
+    print("\nTo score (bench/scores.py does):", *commands, sep="\n  ")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Predictions of published models, for the scorer.")
     parser.add_argument("dataset", nargs="?", type=Path, default=Path("dataset"), help="folder of a release")
-    parser.add_argument("--out", type=Path, default=Path("build/models"), help="for environments and predictions")
+    parser.add_argument("--out", type=Path, default=BENCH / "predictions", help="folder for predictions")
     arguments = parser.parse_args()
     try:
         predictions(arguments.dataset, arguments.out)

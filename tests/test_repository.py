@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import typer.main
 
+from bench import scores
+from testimonia.card import table
 from testimonia.cli import app
 from tests.conftest import ROOT
 
@@ -62,3 +64,11 @@ def test_the_readme_loads_the_dataset_as_it_says(monkeypatch: pytest.MonkeyPatch
     exec(snippet, names)
     assert len(names["documents"]) == 5
     assert len(names["tokens"]) > 50
+
+
+def test_the_scores_are_those_of_this_release() -> None:
+    made = table(scores.HEAD, list(scores.rows()))
+    for name in ("README.md", "DATASET_CARD.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert scores.BEGIN in text
+        assert scores.filled(text, made) == text, "run bench/scores.py --write, then testimonia export-gold"

@@ -130,3 +130,27 @@ def test_the_command(tmp_path: Path) -> None:
     assert "B - A" in run("compare-predictions", gold, gold, gold, "--resamples", "100").stdout
     done = run("score-predictions", ROOT / "dataset", ROOT / "dataset", "--scheme", ROOT / "labeling" / "scheme.toml")
     assert done.returncode == 0
+
+
+def test_the_baseline_command(tmp_path: Path, corpus: Corpus) -> None:
+    out, texts = tmp_path / "said.jsonl", tmp_path / "texts.jsonl"
+    done = run("predict-baseline", "--corpus", ROOT, "--out", out)
+    assert (done.returncode, "5 documents predicted by baseline 1" in done.stdout) == (0, True)
+    rows = [{"doc_id": d.doc_id, "lang": d.language, "text": d.text} for d in corpus.documents]
+    texts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for source in (texts, corpus.dataset):
+        done = run("predict-baseline", source, "--corpus", ROOT)
+        assert [json.loads(line)["spans"] for line in done.stdout.splitlines()] == [
+            json.loads(line)["spans"] for line in out.read_text().splitlines()
+        ]
+    found = score(corpus.dataset, out, resamples=0)
+    assert not [f for f in found.findings if f.severity == "error"]
+    assert found.relations["overall"]["partial"].correct > 0
+    for row, message in (
+        ({"doc_id": "x", "text": "?"}, "no doc_id, language or text"),
+        ({"doc_id": "x", "lang": "de", "text": "?"}, "no lexicon for 'de'; it has ar, fr, ro"),
+        (rows[0], "stands twice"),
+    ):
+        texts.write_text(json.dumps(rows[0]) + "\n" + json.dumps(row) + "\n")
+        done = run("predict-baseline", texts, "--corpus", ROOT)
+        assert (done.returncode, done.stdout, message in done.stderr) == (2, "", True)
