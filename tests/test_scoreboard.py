@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,10 @@ def test_the_baseline_command(tmp_path: Path, corpus: Corpus) -> None:
     out, texts = tmp_path / "said.jsonl", tmp_path / "texts.jsonl"
     done = run("predict-baseline", "--corpus", ROOT, "--out", out)
     assert (done.returncode, "5 documents predicted by baseline 1" in done.stdout) == (0, True)
-    rows = [{"doc_id": d.doc_id, "lang": d.language, "text": d.text} for d in corpus.documents]
+    rows = [
+        {"doc_id": d.doc_id, "lang": d.language, "text": d.text, "zones": [asdict(zone) for zone in d.zones]}
+        for d in corpus.documents
+    ]
     texts.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for source in (texts, corpus.dataset):
         done = run("predict-baseline", source, "--corpus", ROOT)
@@ -148,6 +152,7 @@ def test_the_baseline_command(tmp_path: Path, corpus: Corpus) -> None:
     assert found.relations["overall"]["partial"].correct > 0
     for row, message in (
         ({"doc_id": "x", "text": "?"}, "no doc_id, language or text"),
+        ({"doc_id": "x", "lang": "ro", "text": "?", "zones": [3]}, "zones are no list"),
         ({"doc_id": "x", "lang": "de", "text": "?"}, "no lexicon for 'de'; it has ar, fr, ro"),
         (rows[0], "stands twice"),
     ):

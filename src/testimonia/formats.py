@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from testimonia.document import Document, Relation, Span
+from testimonia.document import Document, Relation, Span, Zone
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.exports import export_of
 from testimonia.extraction import Extraction, class_names, of_rows, of_table
@@ -62,7 +62,7 @@ def read_predictions(
 
 
 def read_documents(path: Path) -> list[Document]:
-    """Texts to predict on, from a dataset folder, Parquet, or records with `doc_id`, `language`, `text`.
+    """Texts to predict on, from a dataset folder, Parquet, or records with `doc_id`, `language`, `text`, and `zones` if known.
 
     Raises InputError where one of the three is not there, or a doc_id stands twice.
     """
@@ -80,15 +80,22 @@ def read_documents(path: Path) -> list[Document]:
             raise InputError(f"{place}: has no doc_id, language or text; give all three as strings")
         if doc_id in documents:
             raise InputError(f"{place}: {doc_id} stands twice; keep one")
-        documents[doc_id] = Document(doc_id, language, text)
+        documents[doc_id] = Document(doc_id, language, text, zones=_zones(place, values.get("zones")))
     if not documents:
         raise InputError(f"{path}: is empty; give documents with doc_id, language and text")
     return list(documents.values())
 
 
+def _zones(place: str, zones: Any) -> tuple[Zone, ...]:
+    try:
+        return tuple(sorted(Zone(int(zone["start"]), int(zone["end"]), str(zone["kind"])) for zone in zones or []))
+    except (TypeError, ValueError, KeyError):
+        raise InputError(f"{place}: zones are no list of start, end, kind; mend them or leave them out") from None
+
+
 def _texts(path: Path) -> list[Json]:
     table = read_parquet(path)
-    wanted = [name for name in ("doc_id", "language", "lang", "text") if name in table.column_names]
+    wanted = [name for name in ("doc_id", "language", "lang", "text", "zones") if name in table.column_names]
     rows: list[Json] = table.select(wanted).to_pylist()
     return rows
 
