@@ -101,7 +101,8 @@ def jaccard(one: Row, other: Row) -> float:
 @given(span_rows(), span_rows(), st.randoms(use_true_random=False))
 def test_in_turn_is_the_plain_loop(left: list[Row], right: list[Row], rng: random.Random) -> None:
     i, j = overlapping(columns(left), columns(right))
-    order = np.lexsort((i, j))
+    turn = turns(columns(right).document)
+    order = np.lexsort((i, j, turn[j]))
     i, j = i[order], j[order]
     key = np.array([rng.randint(0, 3) for _ in i], np.int64)
     taken: dict[int, int] = {}
@@ -111,7 +112,7 @@ def test_in_turn_is_the_plain_loop(left: list[Row], right: list[Row], rng: rando
         ]
         if free:
             taken[min(free)[1]] = b
-    rows = in_turn((i, j), key, turns(columns(right).document), len(left))
+    rows = in_turn((i, j), key, turn[j], len(left))
     assert pairs_of((i[rows], j[rows])) == sorted(taken.items())
 
 

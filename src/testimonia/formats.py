@@ -62,7 +62,7 @@ def read_predictions(
 
 
 def read_documents(path: Path) -> list[Document]:
-    """Texts to predict on, from a dataset folder, Parquet, or records with `doc_id`, `language`, `text`, and `zones` if known.
+    """Texts to predict on, from a dataset folder, Parquet, or records with `doc_id`, `language`, `text` (and `zones`).
 
     Raises InputError where one of the three is not there, or a doc_id stands twice.
     """

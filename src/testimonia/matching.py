@@ -153,22 +153,23 @@ def closest(left: Spans, right: Spans) -> Pairs:
 def in_turn(pairs: Pairs, key: Ints, turn: Ints, lefts: int) -> Ints:
     """Rows of the pairs taken, one to one, each right in its turn: of the pairs still free, that of the least key.
 
-    Pairs are sorted by right, then left; ties go to the first on the left. `turn`: of each right, from 0; rights of
-    one turn have no left in common, so that a turn is taken at once.
+    `turn`: of each pair, from 0; pairs are sorted by turn, right, left, and ties go to the first on the left. Rights
+    of one turn have no left in common, so that a turn is taken at once.
     """
-    order = np.argsort(pairs[1] * (key.max(initial=0) + 1) + key, kind="stable")
-    turns = turn[pairs[1]]
-    few = turns.max(initial=0) < 1 << 16  # then numpy sorts by counting
-    order = order[np.argsort(turns[order].astype(np.uint16 if few else np.int64), kind="stable")]
-    i, j = pairs[0][order], pairs[1][order]
-    ends = np.cumsum(np.bincount(turns)).tolist()
+    i, j = pairs
+    other = np.ones(len(j), np.int64)
+    np.not_equal(j[1:], j[:-1], out=other[1:], casting="unsafe")
+    right = np.cumsum(other)
+    order = np.argsort(right * (int(key.max(initial=0)) + 1) + key, kind="stable")
+    i = i[order]
+    ends = np.cumsum(np.bincount(turn)).tolist()
     free = np.ones(lefts, bool)
     found = [np.empty(0, np.int64)]
     for first, last in zip([0, *ends], ends, strict=False):
         still = np.flatnonzero(free[i[first:last]]) + first
-        right = j[still]
-        best = np.ones(len(right), bool)
-        np.not_equal(right[1:], right[:-1], out=best[1:])
+        who = right[still]  # the rights stand where they stood: the order is theirs
+        best = np.ones(len(who), bool)
+        np.not_equal(who[1:], who[:-1], out=best[1:])
         taken = still[best]
         free[i[taken]] = False
         found.append(taken)

@@ -154,9 +154,9 @@ def _tallies(gold: Spans, predictions: Spans, labels: int, matching: Matching, b
 
     alone, rest_gold, rest_predictions, turn = _alone(gold, predictions)
     complex_gold, complex_predictions = gold.take(rest_gold), predictions.take(rest_predictions)
-    pairs = _sorted(overlapping(complex_gold, complex_predictions), len(rest_gold))
+    pairs = overlapping(complex_gold, complex_predictions)
     if matching == "hipe":
-        chosen, used = _hipe(complex_gold, complex_predictions, pairs)
+        chosen, used = _hipe(complex_gold, complex_predictions, _sorted(pairs, len(rest_gold)))
         found = joined([alone, (rest_gold[chosen[0]], rest_predictions[chosen[1]])])
         left = np.concatenate([rest_gold[used], alone[0]])
         counts = _counted(_kinds(gold, predictions, found), cells[found[0]], size)
@@ -164,33 +164,34 @@ def _tallies(gold: Spans, predictions: Spans, labels: int, matching: Matching, b
         spurious = np.bincount(np.delete(predicted, found[1]), minlength=size)
         result = {mode: _tally(mode, counts, missed, spurious, shape) for mode in MODES}
         return Tallies(result, result)
+    knots: type[_Chains | _Knots] = _Knots
     if matching == "nervaluate":
-        enough = _enough(gold, predictions, alone)
-        alone = alone[0][enough], alone[1][enough]
-        enough = _enough(complex_gold, complex_predictions, pairs)
-        pairs = pairs[0][enough], pairs[1][enough]
-
+        knots = _Chains
+        alone = _enough(gold, predictions, alone)
+        pairs = _enough(complex_gold, complex_predictions, pairs)
+    pairs = _sorted(pairs, len(rest_gold), turn if matching == "nervaluate" else None)
     kind, kinds = _kinds(gold, predictions, alone), _kinds(complex_gold, complex_predictions, pairs)
-    same = (kinds & 1) == 1
+    same = np.flatnonzero(kinds & 1)
     settled = _counted(kind, cells[alone[0]], size)
-    taken = np.bincount(predicted[alone[1]], minlength=size)
-    knots = _tangled(complex_gold, complex_predictions, pairs, kinds, turn)
-    within_label = pairs[0][same], pairs[1][same]
-    knots_within = _tangled(complex_gold, complex_predictions, within_label, kinds[same], turn)
     settled_within = settled * np.array([0, 1, 0, 1])
-    inner, outer = cells[rest_gold], predicted[rest_predictions]
+    taken = np.bincount(predicted[alone[1]], minlength=size)
+    cell, predicted_cell = cells[rest_gold[pairs[0]]], predicted[rest_predictions[pairs[1]]]
+    across = knots(complex_gold, complex_predictions, pairs, kinds, turn)
+    within = knots(complex_gold, complex_predictions, (pairs[0][same], pairs[1][same]), kinds[same], turn)
     filtered: dict[str, Tally] = {}
     unfiltered: dict[str, Tally] = {}
     for mode in MODES:
         # Hits are the same in partial as in exact; within a label all three are. The tools pair by hits alone.
         if mode != "partial" or matching == "best":
-            counts, paired = knots.counts(mode, matching, inner, outer, size)
-            counts, paired = counts + settled, paired + taken
+            rows = across.paired(mode)
+            counts = settled + _counted(kinds[rows], cell[rows], size)
+            paired = taken + np.bincount(predicted_cell[rows], minlength=size)
         unfiltered[mode] = _tally(mode, counts, possible - counts.sum(axis=1), actual - paired, shape)
         if mode in ("strict", "type") or (mode == "partial" and matching == "best"):
-            within = knots_within.counts(mode, matching, inner, outer, size)[0] + settled_within
-        both = within.sum(axis=1)
-        filtered[mode] = _tally(mode, within, possible - both, actual - both, shape)
+            rows = same[within.paired(mode)]
+            inside = settled_within + _counted(kinds[rows], cell[rows], size)
+        both = inside.sum(axis=1)
+        filtered[mode] = _tally(mode, inside, possible - both, actual - both, shape)
     return Tallies(filtered, unfiltered)
 
 
@@ -227,11 +228,11 @@ _HIT = {
 
 def _kinds(gold: Spans, predictions: Spans, pairs: Pairs) -> Ints:
     i, j = pairs
-    kinds = gold.start[i] == predictions.start[j]
-    kinds &= gold.end[i] == predictions.end[j]
-    both: Ints = kinds * np.int64(2)
-    both += gold.label[i] == predictions.label[j]
-    return both
+    bounds = gold.start[i] == predictions.start[j]
+    bounds &= gold.end[i] == predictions.end[j]
+    kinds: Ints = bounds.view(np.uint8) << 1
+    kinds |= (gold.label[i] == predictions.label[j]).view(np.uint8)
+    return kinds
 
 
 def _counted(kinds: Ints, cells: Ints, size: int) -> Ints:
@@ -239,11 +240,13 @@ def _counted(kinds: Ints, cells: Ints, size: int) -> Ints:
     return np.bincount(cells * 4 + kinds, minlength=4 * size).reshape(size, 4)
 
 
-def _sorted(pairs: Pairs, lefts: int) -> Pairs:
-    """Pairs by prediction, then gold span."""
-    key = np.sort(pairs[1] * max(lefts, 1) + pairs[0])
+def _sorted(pairs: Pairs, lefts: int, turn: Ints | None = None) -> Pairs:
+    """Pairs by the turn of their prediction (if given), prediction, gold span."""
+    rights = len(turn) if turn is not None else 0
+    right = pairs[1] if turn is None else turn[pairs[1]] * rights + pairs[1]
+    key = np.sort(right * max(lefts, 1) + pairs[0])
     right, left = np.divmod(key, max(lefts, 1))
-    return left, right
+    return left, right % rights if turn is not None and rights else right
 
 
 def _alone(gold: Spans, predictions: Spans) -> tuple[Pairs, Ints, Ints, Ints]:
@@ -282,49 +285,45 @@ def _tally(mode: str, counts: Ints, missed: Ints, spurious: Ints, shape: tuple[i
 
 
 @dataclass(frozen=True, slots=True)
-class _Knots:
-    """The pairs that share a span with another, on columns of their own, and the `settled` ones that share none.
+class _Chains:
+    """Pairs that are taken in the order of the predictions, as nervaluate does; sorted by turn first."""
 
-    `rows` and `columns`: the rows that the gold spans and the predictions had.
-    """
-
-    settled: Pairs
-    settled_kinds: Ints
-    rows: Ints
-    columns: Ints
     gold: Spans
     predictions: Spans
     pairs: Pairs
     kinds: Ints
     turn: Ints
 
-    def paired(self, mode: str, matching: Matching) -> tuple[Pairs, Ints]:
-        """The pairs of a mode, and the kind of each."""
-        if matching == "best":
-            found = _best(mode, self)
-            return found, _kinds(self.gold, self.predictions, found)
-        rows = _nervaluate(mode, self)
-        return (self.pairs[0][rows], self.pairs[1][rows]), self.kinds[rows]
+    def paired(self, mode: str) -> Ints:
+        """Rows of the pairs of a mode: each prediction in turn takes a hit, else the first span that overlaps.
 
-    def counts(self, mode: str, matching: Matching, cells: Ints, predicted: Ints, size: int) -> tuple[Ints, Ints]:
-        """Pairs of a mode per cell of the gold span and kind, (size, 4); and per cell of the prediction, (size,).
-
-        `cells` and `predicted` are those of the spans that rows and columns speak of.
+        Of several hits the first; in mode type the nearest, by the sum of the distances of both bounds.
         """
-        (i, j), kinds = self.paired(mode, matching)
-        pairs = joined([self.settled, (self.rows[i], self.columns[j])])
-        kinds = np.append(self.settled_kinds, kinds)
-        return _counted(kinds, cells[pairs[0]], size), np.bincount(predicted[pairs[1]], minlength=size)
+        gold, predictions, (i, j) = self.gold, self.predictions, self.pairs
+        hits = _HIT[mode][self.kinds]
+        key = 1 - hits
+        if mode == "type":
+            distance = np.abs(gold.start[i] - predictions.start[j]) + np.abs(gold.end[i] - predictions.end[j])
+            key = np.where(hits, distance, distance.max(initial=0) + 1)
+        return in_turn(self.pairs, key, self.turn[j], len(gold))
 
 
-def _tangled(gold: Spans, predictions: Spans, pairs: Pairs, kinds: Ints, turn: Ints) -> _Knots:
-    i, j = pairs
-    alone = (np.bincount(i, minlength=len(gold))[i] == 1) & (np.bincount(j, minlength=len(predictions))[j] == 1)
-    lefts, left = _compact(i[~alone], len(gold))
-    rights, right = _compact(j[~alone], len(predictions))
-    settled = i[alone], j[alone]
-    sides = gold.take(lefts), predictions.take(rights)
-    return _Knots(settled, kinds[alone], lefts, rights, *sides, (left, right), kinds[~alone], turn[rights])
+class _Knots:
+    """Pairs of which the best are taken. What shares no span with another pair is settled at once."""
+
+    def __init__(self, gold: Spans, predictions: Spans, pairs: Pairs, kinds: Ints, _turn: Ints) -> None:
+        i, j = pairs
+        alone = (np.bincount(i, minlength=len(gold))[i] == 1) & (np.bincount(j, minlength=len(predictions))[j] == 1)
+        self._settled, self._rows = np.flatnonzero(alone), np.flatnonzero(~alone)
+        self._lefts, left = _compact(i[self._rows], len(gold))
+        self._rights, right = _compact(j[self._rows], len(predictions))
+        self._pairs, self._kinds = (left, right), kinds[self._rows]
+
+    def paired(self, mode: str) -> Ints:
+        """Rows of the pairs of a mode: as many hits as can be, then as many pairs; in partial the greatest credit."""
+        sizes = len(self._lefts), len(self._rights)
+        found = _best(mode, self._pairs, self._kinds, *sizes)
+        return np.append(self._settled, self._rows[_rows(self._pairs, found, sizes[0])])
 
 
 def _compact(rows: Ints, size: int) -> tuple[Ints, Ints]:
@@ -334,9 +333,9 @@ def _compact(rows: Ints, size: int) -> tuple[Ints, Ints]:
     return np.flatnonzero(there), (np.cumsum(there) - 1)[rows]
 
 
-def _best(mode: str, knots: _Knots) -> Pairs:
+def _best(mode: str, pairs: Pairs, kinds: Ints, lefts: int, rights: int) -> Pairs:
     """Hits first; of equal bounds (all of which pair with each other) equal labels first."""
-    sizes, pairs, kinds = (len(knots.gold), len(knots.predictions)), knots.pairs, knots.kinds
+    sizes = lefts, rights
     hits = _HIT[mode][kinds]
     if mode == "type":
         first = most((pairs[0][hits == 1], pairs[1][hits == 1]), *sizes)
@@ -360,23 +359,14 @@ def _rows(pairs: Pairs, some: Pairs, lefts: int) -> Ints:
     return np.searchsorted(pairs[1] * lefts + pairs[0], some[1] * lefts + some[0])
 
 
-def _enough(gold: Spans, predictions: Spans, pairs: Pairs) -> Mask:
-    """nervaluate's default threshold: the overlap is 1% of the gold span or more, in its own arithmetic."""
+def _enough(gold: Spans, predictions: Spans, pairs: Pairs) -> Pairs:
+    """Those pairs that reach nervaluate's threshold: the overlap is 1% of the gold span or more, in its arithmetic."""
+    if (gold.end - gold.start).max(initial=0) < 100:  # one character is enough
+        return pairs
     i, j = pairs
     shared = np.minimum(gold.end[i], predictions.end[j]) - np.maximum(gold.start[i], predictions.start[j])
-    enough: Mask = (shared / (gold.end[i] - gold.start[i])) * 100.0 >= 1.0
-    return enough
-
-
-def _nervaluate(mode: str, knots: _Knots) -> Ints:
-    """Each prediction in turn: a hit (in mode type the nearest, by sum of distances), else the first that overlaps."""
-    gold, predictions, (i, j) = knots.gold, knots.predictions, knots.pairs
-    hits = _HIT[mode][knots.kinds]
-    key = 1 - hits
-    if mode == "type":
-        distance = np.abs(gold.start[i] - predictions.start[j]) + np.abs(gold.end[i] - predictions.end[j])
-        key = np.where(hits, distance, distance.max(initial=0) + 1)
-    return in_turn(knots.pairs, key, knots.turn, len(gold))
+    enough = (shared / (gold.end[i] - gold.start[i])) * 100.0 >= 1.0
+    return i[enough], j[enough]
 
 
 def _hipe(gold: Spans, predictions: Spans, pairs: Pairs) -> tuple[Pairs, Mask]:
