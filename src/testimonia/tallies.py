@@ -173,7 +173,7 @@ def _tallies(gold: Spans, predictions: Spans, labels: int, matching: Matching, b
     kind, kinds = _kinds(gold, predictions, alone), _kinds(complex_gold, complex_predictions, pairs)
     same = np.flatnonzero(kinds & 1)
     settled = _counted(kind, cells[alone[0]], size)
-    settled_within = settled * np.array([0, 1, 0, 1])
+    settled_within = settled * np.array([[0], [1], [0], [1]])
     taken = np.bincount(predicted[alone[1]], minlength=size)
     cell, predicted_cell = cells[rest_gold[pairs[0]]], predicted[rest_predictions[pairs[1]]]
     across = knots(complex_gold, complex_predictions, pairs, kinds, turn)
@@ -186,11 +186,11 @@ def _tallies(gold: Spans, predictions: Spans, labels: int, matching: Matching, b
             rows = across.paired(mode)
             counts = settled + _counted(kinds[rows], cell[rows], size)
             paired = taken + np.bincount(predicted_cell[rows], minlength=size)
-        unfiltered[mode] = _tally(mode, counts, possible - counts.sum(axis=1), actual - paired, shape)
+        unfiltered[mode] = _tally(mode, counts, possible - counts.sum(axis=0), actual - paired, shape)
         if mode in ("strict", "type") or (mode == "partial" and matching == "best"):
             rows = same[within.paired(mode)]
             inside = settled_within + _counted(kinds[rows], cell[rows], size)
-        both = inside.sum(axis=1)
+        both = inside.sum(axis=0)
         filtered[mode] = _tally(mode, inside, possible - both, actual - both, shape)
     return Tallies(filtered, unfiltered)
 
@@ -236,8 +236,8 @@ def _kinds(gold: Spans, predictions: Spans, pairs: Pairs) -> Ints:
 
 
 def _counted(kinds: Ints, cells: Ints, size: int) -> Ints:
-    """Pairs per cell and kind, (size, 4)."""
-    return np.bincount(cells * 4 + kinds, minlength=4 * size).reshape(size, 4)
+    """Pairs per kind and cell, (4, size)."""
+    return np.bincount(kinds * np.int64(size) + cells, minlength=4 * size).reshape(4, size)
 
 
 def _sorted(pairs: Pairs, lefts: int, turn: Ints | None = None) -> Pairs:
@@ -278,7 +278,8 @@ def _alone(gold: Spans, predictions: Spans) -> tuple[Pairs, Ints, Ints, Ints]:
 
 
 def _tally(mode: str, counts: Ints, missed: Ints, spurious: Ints, shape: tuple[int, int]) -> Tally:
-    hits, others = (counts @ _HIT[mode]).reshape(shape), (counts @ (1 - _HIT[mode])).reshape(shape)
+    hit = _HIT[mode] == 1
+    hits, others = counts[hit].sum(axis=0).reshape(shape), counts[~hit].sum(axis=0).reshape(shape)
     none = np.zeros_like(others)
     incorrect, partial = (none, others) if mode == "partial" else (others, none)
     return Tally(hits, incorrect, partial, missed.reshape(shape), spurious.reshape(shape))
