@@ -37,10 +37,10 @@ def test_version_and_usage() -> None:
 
 def test_a_finding_is_exit_code_1(copy: Path) -> None:
     card = copy / "dataset" / "README.md"
-    card.write_text(card.read_text().replace("version: 0.2.0", "version: 0.3.0"))
+    card.write_text(card.read_text().replace("version: 0.2.1", "version: 0.3.0"))
     done = run("validate-dataset", "--corpus", copy)
     assert done.returncode == 1
-    assert "error: card: version is 0.3.0, the manifest says 0.2.0 [card-disagrees]" in done.stdout
+    assert "error: card: version is 0.3.0, the manifest says 0.2.1 [card-disagrees]" in done.stdout
     records = json.loads(run("validate-dataset", "--corpus", copy, "--json").stdout)["findings"]
     assert {"card-disagrees", "checksum", "too-long"} == {record["id"] for record in records}
 
