@@ -526,6 +526,36 @@ def predict_baseline(
         typer.echo("".join(lines), nl=False)
 
 
+@app.command(rich_help_panel=EVALUATE)
+def ground_quotes(
+    texts: Annotated[Path, typer.Argument(help="Where to look: a dataset folder, Parquet, or JSONL with texts.")],
+    quotes: Annotated[Path, typer.Argument(help='JSONL: {"doc_id", "quotes": [{"quote", "label"}]}.')],
+    out: Annotated[Path, typer.Option("--out", help="JSONL of spans to write.")],
+    corpus: CorpusOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Find the places of quotes that a language model gave without offsets; what is doubtful is left out and told."""
+    from testimonia import formats
+    from testimonia.files import write_atomic
+    from testimonia.language import read_languages
+    from testimonia.quotes import ground_records
+
+    documents = {document.doc_id: document for document in formats.read_documents(texts)}
+    folder = corpus / "labeling" / "languages"
+    found = ground_records(formats.read_records(quotes), documents, read_languages(folder) if folder.is_dir() else {})
+    write_atomic(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in found.records))
+    placed = sum(found.tiers.values())
+    left_out = sum(len(record["ungrounded"]) for record in found.records)
+    if as_json:
+        findings = [finding.as_json() for finding in found.findings]
+        counts = {"placed": placed, "left_out": left_out, "tiers": dict(found.tiers), "findings": findings}
+        typer.echo(json.dumps(counts, ensure_ascii=False))
+        return
+    _print_findings(found.findings)
+    tiers = ", ".join(f"{count} {tier}" for tier, count in found.tiers.items())
+    typer.echo(f"{placed} quotes placed ({tiers or 'none'}), {left_out} left out; wrote {out}")
+
+
 def _check_resamples(resamples: int) -> None:
     if 0 < resamples < MIN_RESAMPLES:
         raise InputError(

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 Mask = NDArray[np.bool_]
 
 # Of a span, what is no attribute of it.
-_OWN = ("id", "start", "end", "text", "label", "score", "attributes")
+_OWN = ("id", "start", "end", "text", "label", "score", "grounding", "attributes")
 _FAR = 2**40
 MOST_PLACES = 100
 

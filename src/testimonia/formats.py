@@ -100,6 +100,14 @@ def _texts(path: Path) -> list[Json]:
     return rows
 
 
+def read_records(path: Path) -> list[tuple[str, Any]]:
+    """The records of a JSONL or JSON file, each with its place. Raises InputError."""
+    rows = [entry for file in _files(path) for entry in _read_rows(file)]
+    if not rows:
+        raise InputError(f"{path}: is empty; give one record a line")
+    return rows
+
+
 def record_of(document: Document, model: str, spans: Sequence[Span], relations: Iterable[Relation]) -> Json:
     """A prediction as a record of JSONL that `read_predictions` reads; relations name spans by their number."""
     number = {span: row for row, span in enumerate(spans)}

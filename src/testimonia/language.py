@@ -60,6 +60,7 @@ class Language:
     cues: frozenset[str] = frozenset()
     elisions: tuple[str, ...] = ()
     proclitics: tuple[Proclitic, ...] = ()
+    fixed: frozenset[str] = frozenset()
 
     def sentences(self, text: str) -> list[Range]:
         """Ranges of the sentences; no sentence crosses a line, white space at the edges is left out."""
@@ -138,6 +139,7 @@ def read_language(path: Path) -> Language:
         cues=frozenset(table.strings("cues")),
         elisions=table.strings("elisions"),
         proclitics=tuple(proclitics),
+        fixed=frozenset(table.strings("fixed")),
     )
     table.end()
     return language
