@@ -139,6 +139,15 @@ class WordIndex:
             new = [_NOWHERE] * (len(window) + 1)
             first, end = shift + number - reach - low, shift + number + reach + 1 - low
             for column in range(max(0, first), min(len(window), end)):
+                if number and not (
+                    row[column - 1] is not _NOWHERE
+                    or row[column] is not _NOWHERE
+                    or new[column - 1] is not _NOWHERE
+                    or row[column - 2] is not _NOWHERE
+                    or before[column - 1] is not _NOWHERE
+                    or before[column - 2] is not _NOWHERE
+                ):
+                    continue
                 known = window[column]
                 cost = self._pair(word, known, outer, number == 0)
                 best = (cost, -column) if number == 0 else _plus(row[column - 1], cost)
@@ -152,9 +161,10 @@ class WordIndex:
                     best = min(best, (cost, -column) if number == 1 else _plus(before[column - 1], cost))
                 if number and column and query[number - 1] + word == window[column - 1] + known:
                     best = min(best, (1, 1 - column) if number == 1 else _plus(before[column - 2], 1))
-                new[column] = best
+                if best[0] <= bound:
+                    new[column] = best
             before, row = row, new
-            if min(row)[0] > bound and min(before)[0] > bound:
+            if min(row) is _NOWHERE and min(before) is _NOWHERE:
                 return []
         found = []
         for column, (cost, start) in enumerate(row):

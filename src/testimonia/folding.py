@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -40,20 +41,30 @@ class Folded:
     """A folded text; `offsets[i]` is the offset in the original of what `text[i]` comes from, never decreasing."""
 
     text: str
-    offsets: tuple[int, ...]
+    offsets: Sequence[int]
 
 
 def fold(text: str) -> Folded:
     """The text folded to its letters."""
-    pieces = list(map(_letters, text))
-    folded = Folded("".join(pieces), tuple(offset for offset, piece in enumerate(pieces) for _ in piece))
+    pieces = {character: _letters(character) for character in set(text)}
+    uneven = "".join(character for character, piece in pieces.items() if len(piece) != 1)
+    offsets: list[int] = []
+    left = 0
+    for match in re.finditer(f"[{re.escape(uneven)}]", text) if uneven else ():
+        offsets += range(left, match.start())
+        offsets += [match.start()] * len(pieces[match.group()])
+        left = match.end()
+    offsets += range(left, len(text))
+    folded = Folded(text.translate({ord(character): piece for character, piece in pieces.items()}), offsets)
     return _without(_EXCESS, _without(_STRAY, folded))
 
 
 def form(text: str) -> str:
     """The text folded to its form."""
-    kept = "".join(map(_form, unicodedata.normalize("NFD", text)))
-    return unicodedata.normalize("NFD", _EXCESS.sub("", _STRAY.sub("", kept)).strip())
+    before, kept = "", "".join(map(_form, unicodedata.normalize("NFD", text)))
+    while kept != before:  # what one pattern takes away can make a match of the other
+        before, kept = kept, _EXCESS.sub("", _STRAY.sub("", kept))
+    return unicodedata.normalize("NFD", kept.strip())
 
 
 def _without(pattern: re.Pattern[str], folded: Folded) -> Folded:
@@ -64,7 +75,9 @@ def _without(pattern: re.Pattern[str], folded: Folded) -> Folded:
         pieces.append(folded.text[left : match.start()])
         offsets += folded.offsets[left : match.start()]
         left = match.end()
-    return Folded("".join(pieces) + folded.text[left:], (*offsets, *folded.offsets[left:])) if left else folded
+    if not left:
+        return folded
+    return Folded("".join(pieces) + folded.text[left:], offsets + list(folded.offsets[left:]))
 
 
 @cache

@@ -37,8 +37,8 @@ def ground_records(
     """Each record of quotes with its spans.
 
     A record: `doc_id`, `quotes` (each `quote` and `label`; the rest is kept), and where given `model` and `relations`
-    (head and tail: numbers of quotes). Each span has `grounding`: tier, score, candidates. A quote that is not placed is
-    a finding and stands under `ungrounded` with its reason; a relation on it is left out. Raises InputError.
+    (head and tail: numbers of quotes). Each span has `grounding`: tier, score, candidates. A quote that is not placed
+    is a finding and stands under `ungrounded` with its reason; a relation on it is left out. Raises InputError.
     """
     records: dict[str, Json] = {}
     findings: list[Finding] = []
