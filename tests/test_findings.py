@@ -20,6 +20,7 @@ from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of
 from testimonia.errors import Finding, FindingsError
 from testimonia.exports import read_annotations, read_exports
+from testimonia.quotes import ground_records
 from testimonia.scoring import score
 from testimonia.tasks import parse_tasks
 from tests.conftest import DATA, ROOT, copy_corpus
@@ -42,6 +43,9 @@ def test_each_check_fires_on_its_file(
         findings = findings_on_agreement(case, tmp_path)
     elif case["kind"] == "scores":
         findings = findings_on_scores(case)
+    elif case["kind"] == "quotes":
+        document = Document("d-1", "fr", case["text"])
+        findings = list(ground_records([("line 1", row) for row in case["records"]], {"d-1": document}, {}).findings)
     elif case["kind"] == "round":
         folder = copy_corpus(tmp_path / "corpus")
         (folder / "labeling" / "exports" / case["folder"]).mkdir()
@@ -71,6 +75,7 @@ def test_every_check_has_a_file() -> None:
         "formats",
         "scoring",
         "comparison",
+        "quotes",
     ):
         for node in ast.walk(ast.parse((ROOT / "src" / "testimonia" / f"{name}.py").read_text())):
             candidate: ast.expr | None = None

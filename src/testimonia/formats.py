@@ -212,7 +212,7 @@ def _reason(error: Exception) -> str:
 
 def _records_of(place: str, row: Any) -> Iterator[tuple[str, Any]]:
     """A record as it is; an object of lists by doc_id as a record each."""
-    known = {"spans", "ents", "entities", "tags"}
+    known = {"spans", "ents", "entities", "tags", "quotes"}
     if isinstance(row, dict) and row and not known & row.keys() and all(isinstance(v, list) for v in row.values()):
         for doc_id, entities in row.items():
             yield f"{place}: {doc_id}", {"doc_id": doc_id, "entities": entities}

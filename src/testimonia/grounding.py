@@ -19,7 +19,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import regex
@@ -86,7 +86,7 @@ class _Found:
 
 def ground(text: str, quotes: Sequence[str], language: Language) -> list[Grounding]:
     """Where each quote stands in the text; the result is as long as `quotes` and in its order."""
-    source = _Source(text, language)
+    source = _source(text, language)
     found = {quote: source.find(quote) for quote in dict.fromkeys(quotes)}
     hits = _in_order([found[quote] for quote in quotes])
     return [_grounding(quote, hit, found[quote]) for quote, hit in zip(quotes, hits, strict=True)]
@@ -304,6 +304,12 @@ class _Source:
         if text.startswith(tail, right):
             right += len(tail)
         return _Hit(*self._span(left, right), 4, score)
+
+
+@lru_cache(maxsize=16)
+def _source(text: str, language: Language) -> _Source:
+    """A text made ready, kept for those who ask quote by quote."""
+    return _Source(text, language)
 
 
 def _best(hits: list[_Hit]) -> _Found:
