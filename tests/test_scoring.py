@@ -234,6 +234,12 @@ def test_nothing_is_neither_right_nor_wrong() -> None:
 @given(st.randoms(use_true_random=False))
 def test_order_does_not_matter(random: Any) -> None:
     gold, said = json.loads(json.dumps(GOLD[0])), json.loads(json.dumps(PREDICTED[0]))
+    for one in (gold, said):  # spans that differ in their attributes only
+        one["spans"] += [
+            span("Paul", "ACTOR", kind="state", entity="a"),
+            span("Paul", "ACTOR", entity="b", kind="media"),
+        ]
+        one["spans"] += [span("Paul", "ACTOR", rank=3), span("Paul", "ACTOR")]
     more = {"doc_id": "d2", "language": "ar", "text": "قال", "spans": [{"start": 0, "end": 3, "label": "ACTOR"}]}
     there = plain(score([gold, more], [said, more], resamples=0))
     for one in (gold, said):

@@ -93,7 +93,8 @@ class Extraction:
         place = spans.document * (int(spans.end.max(initial=0)) + 1) + spans.start
         if (place[1:] > place[:-1]).all():
             return self
-        ties = [_rank(values) for values in self.attributes.values()] if len(np.unique(place)) < len(place) else []
+        named = sorted(self.attributes.items()) if len(np.unique(place)) < len(place) else []
+        ties = [_rank(values) for _, values in named]
         order = np.lexsort((*ties, spans.label, spans.end, place))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -348,6 +349,8 @@ def _of_tasks(places: list[tuple[str, Any]], model: str | None) -> Reading:
     found: set[str] = set()
     tasks = []
     for place, task in places:
+        if not isinstance(task.get("data"), dict):
+            raise InputError(f"{place}: is no task of Label Studio, the ones before it are; give one form in one file")
         predictions = task.get("predictions") or []
         if not isinstance(predictions, list) or not all(isinstance(one, dict) for one in predictions):
             raise InputError(f"{place}: predictions is no list of objects; export the tasks with their predictions")
@@ -367,6 +370,9 @@ def _of_tasks(places: list[tuple[str, Any]], model: str | None) -> Reading:
     if wrong := errors_among(export.findings):
         raise FindingsError(f"{len(wrong)} errors in the tasks; nothing was scored", wrong)
     by_id = {annotation.doc_id: annotation for annotation in export.annotations}
+    if len(by_id) < len(export.annotations):
+        twice = next(doc_id for doc_id, n in Counter(a.doc_id for a in export.annotations).items() if n > 1)
+        raise InputError(f"{twice}: stands in two tasks with predictions of {model or next(iter(found))}; keep one")
     name = model or next(iter(found))
     rows = []
     for document in export.documents:
