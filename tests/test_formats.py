@@ -172,6 +172,7 @@ WRONG_TAGS = {
     "2 tags for 1 tokens": {"doc_id": "a", "tags": ["O", "O"], "starts": [0], "ends": [1]},
     "0 tags for 1 tokens": {"doc_id": "a", "tags": 3, "starts": [0], "ends": [1]},
     "has no doc_id": {"tags": ["O"], "starts": [0], "ends": [1]},
+    "not whole numbers": {"doc_id": "a", "tags": ["O"], "starts": [[0]], "ends": [1]},
     "differ in number": {"doc_id": "a", "tags": ["O"], "starts": [0], "ends": []},
 }
 
@@ -269,7 +270,10 @@ WRONG = {
     "doc_id = 7": '{"doc_id": 7, "spans": []}',
     "surrogate": '{"doc_id": "b\\ud800", "spans": []}',
     "is no object but list": "[1]",
-    "nothing_here = nan": '{"doc_id": "b", "spans": [{"start": 1, "end": 2, "label": "A", "nothing_here": NaN}]}',
+    "nowhere is no number": '{"doc_id": "b", "spans": [{"start": 1, "end": 2, "label": "A", "nowhere": NaN}]}',
+    "id = ":
+        '{"doc_id": "b", "spans": [{"start": 1, "end": 2, "label": "A", "id": [1]}]}',
+    "big is no number": '{"doc_id": "b", "spans": [{"start": 1, "end": 2, "label": "A", "big": 1' + "0" * 400 + "}]}",
     "attributes is no object": '{"doc_id": "b", "spans": [{"start": 1, "end": 2, "label": "A", "attributes": 3}]}',
     "neither a string nor a number": '{"doc_id": "b", "spans": [{"start": 1, "end": 2, "label": "A", "x": []}]}',
     "head = 4 is no span": '{"doc_id": "b", "spans": [], "relations": [{"label": "r", "head": 4, "tail": 0}]}',

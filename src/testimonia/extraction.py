@@ -21,7 +21,8 @@ Mask = NDArray[np.bool_]
 
 # Of a span, what is no attribute of it.
 _OWN = ("id", "start", "end", "text", "label", "score", "grounding", "attributes")
-_FAR = 2**40
+_FAR = 2**40  # past any text
+_HUGE = 1e300
 MOST_PLACES = 100
 
 
@@ -145,7 +146,7 @@ def of_rows(rows: Iterable[tuple[str, Json]]) -> Extraction:
 
     A record: `doc_id`, `spans` (each `start`, `end`, `label`; the rest, or what is under `attributes`, are attributes),
     and where known `language` (or `lang`), `text`, `model`, `relations` (each `label`, `head`, `tail`: the number
-    of a span of the record from 0, or its `id`), `zones`. Raises InputError with the place.
+    of a span of the record from 0, or its `id`, a string), `zones`. Raises InputError with the place.
     """
     documents: dict[str, list[str | None]] = {name: [] for name in ("doc_id", "language", "text", "model")}
     places: list[str] = []
@@ -168,7 +169,9 @@ def of_rows(rows: Iterable[tuple[str, Json]]) -> Extraction:
             where = f"{place} ({doc_id}): span {number}"
             spans.add(document, *_bounds(where, span), _label(where, span))
             quotes.append(_text(where, "text", span.get("text")))
-            ids[number] = ids[span.get("id", number)] = first + number
+            ids[number] = first + number
+            if (name := _text(where, "id", span.get("id"))) is not None:
+                ids[name] = first + number
             for name, value in _values(where, span):
                 cells = attributes.setdefault(name, [])
                 cells += [None] * (first + number - len(cells)) + [value]
@@ -282,8 +285,8 @@ def _values(where: str, span: Json) -> Iterator[tuple[str, Any]]:
 def _scalar(where: str, name: str, value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, str | int | float | None):
         raise InputError(f"{where}: {name} = {value!r} is neither a string nor a number; an attribute is one of them")
-    if isinstance(value, float) and not np.isfinite(value):
-        raise InputError(f"{where}: {name} = {value!r} is no number; leave it out where it is not known")
+    if isinstance(value, int | float) and not -_HUGE < value < _HUGE:
+        raise InputError(f"{where}: {name} is no number that can be counted with; leave it out where it is not known")
     return _text(where, name, value) if isinstance(value, str) else value
 
 

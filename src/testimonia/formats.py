@@ -421,10 +421,13 @@ def _of_tags(places: Places, tokens: Tokens | None) -> Reading:
 
 
 def _tokens_of(place: str, row: Json, doc_id: str, sentence: int, tokens: Tokens | None) -> list[tuple[int, int]]:
-    if isinstance(row.get("starts"), list) and isinstance(row.get("ends"), list):
-        if len(row["starts"]) != len(row["ends"]):
+    starts, ends = row.get("starts"), row.get("ends")
+    if isinstance(starts, list) and isinstance(ends, list):
+        if len(starts) != len(ends):
             raise InputError(f"{place}: starts and ends differ in number; give both for each token")
-        return list(zip(row["starts"], row["ends"], strict=True))
+        if not all(isinstance(offset, int) for offset in (*starts, *ends)):
+            raise InputError(f"{place}: starts or ends are not whole numbers; offsets are code points of the text")
+        return list(zip(starts, ends, strict=True))
     if tokens is None or (doc_id, sentence) not in tokens:
         raise InputError(
             f"{place}: the tokens of sentence {sentence} of {doc_id} are not known; give starts and ends with the "
