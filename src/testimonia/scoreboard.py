@@ -282,7 +282,7 @@ def _reading(side: Extraction, row: int, text: str, left: int, right: int) -> Re
     if row < 0:
         return None
     start, end = int(side.spans.start[row]), int(side.spans.end[row])
-    values = {name: values[row].as_py() for name, values in side.attributes.items()}
+    values = {name: values[row].as_py() for name, values in sorted(side.attributes.items())}
     attributes = ", ".join(
         f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}"
         for name, value in values.items()
