@@ -85,7 +85,7 @@ def test_predictions_in_label_studio(corpus: Corpus) -> None:
         )
     found = score(corpus.dataset, tasks, model="m1", resamples=0)
     assert counts(found.overall["strict"]) == [305, 0, 0, 0, 0]
-    assert found.relations["overall"]["strict"].f1 == 1
+    assert found.relations["strict"].f1 == 1
     assert found.linking["actor_entity"]["strict"].f1 == 1  # type: ignore[union-attr]
     assert found.settings["models"] == ["m1"]
     assert counts(score(corpus.dataset, tasks, model="m2", resamples=0).overall["strict"]) == [0, 0, 0, 305, 0]
@@ -130,9 +130,11 @@ def test_the_ceiling_leaves_out_what_tags_cannot_say() -> None:
     gold = of_rows([("", {"doc_id": "a", "text": "ab cd ef", "spans": spans})])
     row = {"doc_id": "a", "starts": [0, 3, 6], "ends": [2, 5, 8], "sentence": 0}
     two = read_predictions([row | {"x_tags": ["B-X", "O", "O"], "y_tags": ["B-Y", "O", "O"]}], gold)
-    assert taggable(gold, two, {}).spans.end.tolist() == [5, 5]
+    assert taggable(gold, two, {}).spans.start.tolist() == [3, 3]
     one = read_predictions([row | {"tags": ["B-X", "B-Y", "O"]}], gold)
-    assert taggable(gold, one, {}).spans.end.tolist() == [5]
+    assert taggable(gold, one, {}).spans.start.tolist() == [3]
+    alone = read_predictions([row | {"x_tags": ["B-X", "O", "O"]}], gold)
+    assert len(taggable(gold, alone, {}).spans) == 1  # no column for Y
 
 
 def test_iobes_and_tags_that_go_on_from_nowhere() -> None:

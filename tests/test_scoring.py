@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars
+import pyarrow as pa
 import pytest
 from datasets import load_dataset
 from hypothesis import given, settings
@@ -112,9 +114,9 @@ def test_beyond_spans_by_hand(scores: Scores) -> None:
     assert isinstance(strict, Score)
     assert (accuracy.correct, accuracy.compared) == (1, 1)
     assert counts(strict) == [0, 0, 0, 3, 1]
-    assert counts(scores.relations["overall"]["strict"]) == [1, 0, 0, 1, 2]
-    assert counts(scores.relations["overall"]["partial"]) == [2, 0, 0, 0, 1]
-    assert counts(scores.relations["holder"]["partial"]) == [1, 0, 0, 0, 1]
+    assert counts(scores.relations["strict"]) == [1, 0, 0, 1, 2]
+    assert counts(scores.relations["partial"]) == [2, 0, 0, 0, 1]
+    assert counts(scores.by_relation["holder"]["partial"]) == [1, 0, 0, 0, 1]
     assert scores.confusion["ACTOR"] == {
         "ACTOR": 1, "QUANTITY": 0, "STANCE": 0, "SOURCE": 1, "none": 1,
     }  # fmt: skip
@@ -182,7 +184,7 @@ def test_any_form_of_the_dataset_scores_alike(corpus: Corpus, tmp_path: Path) ->
     array = tmp_path / "gold.json"
     array.write_text(json.dumps(rows, indent=1))
     whole = plain(score(corpus.dataset, corpus.dataset, resamples=100))
-    assert whole["overall"]["strict"]["f1"] == whole["relations"]["overall"]["strict"]["f1"] == 1
+    assert whole["overall"]["strict"]["f1"] == whole["relations"]["strict"]["f1"] == 1
     assert whole["overall"]["strict"]["correct"] == 305
     for form in (dataset, table, table.to_batches()[0], rows, lines, array, str(lines)):
         assert plain(score(form, corpus.dataset, resamples=100)) == whole
@@ -309,3 +311,104 @@ def test_matching_by_name() -> None:
     assert score(gold, said, resamples=0).overall["type"].correct == 1
     assert score(gold, said, matching="nervaluate", resamples=0).overall["type"].correct == 0  # under its 1%
     assert score(gold, said, matching="hipe", resamples=0).overall["type"].correct == 1
+
+
+def test_attributes_given_twice() -> None:
+    one = {"start": 0, "end": 2, "label": "ACTOR", "actor_kind": "p", "attributes": {"kind": "p"}}
+    two = {"start": 3, "end": 8, "label": "ACTOR", "attributes": {"kind": "q"}}
+    found = score([document(one, two)], [document(one, two)], resamples=0).attributes["actor_kind"]["accuracy"]
+    assert found == scoring.Accuracy(2, 2, None)
+    with pytest.raises(InputError, match="actor_kind stands twice"):
+        score([document(one | {"actor_kind": "x"})], [])
+
+
+def test_spans_that_differ_in_attributes_only() -> None:
+    gold = [document(span("Paul", "A", k="a", m="1"))]
+    said = [span("Paul", "A", k="a", m="2"), span("Paul", "A", k="b", m="1")]
+    there = [plain(score(gold, [document(*side)], resamples=0)) for side in (said, said[::-1])]
+    assert there[0] == there[1]
+
+
+def test_what_is_compared_is_paired_within_its_label() -> None:
+    text = "x" * 40
+    gold = [
+        document({"start": 0, "end": 10, "label": "X", "k": "a"}, {"start": 20, "end": 25, "label": "Y"}, text=text)
+    ]
+    said = [document({"start": 0, "end": 10, "label": "Y"}, {"start": 0, "end": 9, "label": "X", "k": "a"}, text=text)]
+    found = score(gold, said, resamples=0)
+    assert found.attributes["k"]["accuracy"] == scoring.Accuracy(1, 1, None)
+    assert found.slices["k=a"]["type"].correct == found.by_label["X"]["type"].correct == 1
+
+
+def test_labels_numbered_otherwise_score_alike(corpus: Corpus) -> None:
+    gold = [document({"start": 0, "end": 4, "label": "X"}, {"start": 0, "end": 4, "label": "Y"})]
+    said = [document({"start": 2, "end": 3, "label": "Y"})]
+    tables = [
+        pa.table({"doc_id": ["d1"], "text": [TEXT], "spans": [[gold[0]["spans"][row] for row in order]]})
+        for order in ((0, 1), (1, 0))
+    ]
+    there = [score(side, said, resamples=0).by_label_unfiltered for side in (gold, *tables)]
+    assert there[0] == there[1] == there[2]
+
+
+def test_values_of_every_kind() -> None:
+    def accuracy(gold: Any, said: Any, **more: Any) -> dict[str, tuple[int, int]]:
+        sides = [[document(span("Paul", "A", k=value), span("Marie", "A", **more))] for value in (gold, said)]
+        found = score(*sides, resamples=0).attributes["k"]
+        return {name: (one.correct, one.compared) for name, one in found.items() if isinstance(one, scoring.Accuracy)}
+
+    assert accuracy(1234567, 1234568, k="x") == {"accuracy": (1, 2)}
+    assert accuracy(2, 2.0, k="x") == {"accuracy": (2, 2)}
+    assert accuracy(None, "abc") == {"accuracy": (0, 1)}
+    assert accuracy(3, "three")["exact"] == (0, 1)
+    assert accuracy(3, "3")["exact"] == (1, 1)
+
+
+def test_names_that_mean_something_here() -> None:
+    relations = [{"label": "overall", "head": 0, "tail": 1}, {"label": "b", "head": 1, "tail": 0}]
+    gold = [document(span("Paul", "A", zone="x"), span("Marie", "A"), relations=relations, zones=[{"start": 0, "end": 9, "kind": "x"}])]  # fmt: skip
+    found = score(gold, [document()], resamples=0)
+    assert found.relations["strict"].missed == 2
+    assert found.by_relation["overall"]["strict"].missed == 1
+    assert found.slices["a_zone=x"]["strict"].possible == 1
+    many = [document(span("Paul", "A", k=f"v{n}"), doc_id=f"d{n}") for n in range(60)]
+    few = [row | {"spans": [row["spans"][0] | {"attributes": {"k": "v"}}]} for row in many]
+    assert "a_k=v" in score(few, many, resamples=0).slices
+
+
+def test_mapped_labels_keep_their_attributes() -> None:
+    said = [document(span("Paul", "PER", kind="person"), span("Marie", "ORG", kind="group"))]
+    gold = [document(span("Paul", "ACTOR", kind="person"), span("Marie", "ACTOR", kind="person"))]
+    found = score(gold, said, mapping={"PER": "ACTOR", "ORG": "ACTOR"}, resamples=0)
+    assert found.attributes["actor_kind"]["accuracy"] == scoring.Accuracy(1, 2, None)
+
+
+def test_choices_are_checked() -> None:
+    for wrong in ({"matching": "Best"}, {"unit": "utf16"}, {"ends": "incl"}, {"drawn": "docs"}, {"model": "m"}):
+        with pytest.raises(InputError):
+            score(GOLD, PREDICTED, **wrong)
+    assert score(GOLD, PREDICTED, labels="ACTOR", resamples=0).settings["labels"] == ["ACTOR"]
+
+
+def test_streams_frames_and_splits(corpus: Corpus) -> None:
+    whole = load_dataset(str(corpus.dataset))
+    stream = load_dataset(str(corpus.dataset), streaming=True)["test"]
+    spans = load_dataset(str(corpus.dataset), "spans", split="test")
+    for form in (
+        stream,
+        spans.to_pandas(),
+        polars.from_arrow(spans.data.table),
+        spans.shuffle(seed=1).select(range(305)),
+    ):
+        assert score(corpus.dataset, form, resamples=0).overall["strict"].f1 == 1
+    with pytest.raises(InputError, match="holds the splits test"):
+        score(whole, whole)
+    assert score(GOLD[0], PREDICTED[0], resamples=0).overall["strict"].f1 == 0.5
+
+
+def test_a_long_chain_of_nested_spans_is_paired_in_bounded_time() -> None:
+    rows = [{"start": n, "end": 6000 - n, "label": "A"} for n in range(1000)]
+    gold = [document(*rows, text="x" * 6001)]
+    said = [document(*(row | {"start": row["start"] + 1} for row in rows), text="x" * 6001)]
+    found = score(gold, said, resamples=0)
+    assert found.overall["type"].correct == 1000

@@ -464,6 +464,9 @@ def compare_predictions(
     labels: LabelsOption = None,
     language: LanguageOption = None,
     map_: MapOption = None,
+    scheme: SchemeOption = None,
+    model_a: Annotated[str | None, typer.Option(help="Of several models in A (Label Studio tasks), this one.")] = None,
+    model_b: Annotated[str | None, typer.Option(help="Of several models in B, this one.")] = None,
     unit: UnitOption = OffsetUnit.CODE_POINTS,
     ends: EndsOption = SpanEnds.EXCLUSIVE,
     resample: DrawnOption = Drawn.AUTO,
@@ -474,6 +477,7 @@ def compare_predictions(
     """Whether model B is better than A: the difference of F1 with its interval and p values."""
     from testimonia import comparison, scoreboard
     from testimonia.errors import errors_among
+    from testimonia.scheme import read_scheme
 
     _check_resamples(resamples)
     found = comparison.compare(
@@ -484,6 +488,9 @@ def compare_predictions(
         labels=_listed(labels),
         languages=_listed(language),
         mapping=_mapping(map_),
+        scheme=read_scheme(scheme) if scheme else None,
+        model_a=model_a,
+        model_b=model_b,
         unit=unit.value,
         ends=ends.value,
         drawn=resample.value,

@@ -14,7 +14,8 @@ from testimonia.matching import Floats
 from testimonia.measures import Key
 from testimonia.offsets import Ends, Unit
 from testimonia.resampling import Resampling
-from testimonia.scoring import Drawn, Score, counted, fraction, layout_of, score_of
+from testimonia.scheme import Scheme
+from testimonia.scoring import Drawn, Score, as_names, checked, counted, fraction, layout_of, score_of
 from testimonia.sides import Sides, Subset, sides_of
 from testimonia.tallies import MODES, Matching, Tally
 
@@ -74,18 +75,23 @@ def compare(
     labels: Sequence[str] = (),
     languages: Sequence[str] = (),
     mapping: Mapping[str, str] | None = None,
+    scheme: Scheme | None = None,
     unit: Unit = "code-points",
     ends: Ends = "exclusive",
+    model_a: str | None = None,
+    model_b: str | None = None,
     drawn: Drawn = "auto",
     resamples: int = 10_000,
     seed: int = 1,
 ) -> Comparison:
     """Predictions B against predictions A, each given as to `testimonia.score`. Raises InputError, FindingsError."""
-    subset = Subset(tuple(labels), tuple(languages), mapping or {}, (), unit, ends)
+    checked(matching, drawn)
+    known = tuple(scheme.label_names) if scheme else ()
+    subset = Subset(as_names(labels), as_names(languages), mapping or {}, known, unit, ends)
     truth = read_gold(gold)
     sides = []
-    for name, predictions in (("A", a), ("B", b)):
-        reading = read_predictions(predictions, truth, tokens_of(gold), where=name)
+    for name, predictions, model in (("A", a, model_a), ("B", b, model_b)):
+        reading = read_predictions(predictions, truth, tokens_of(gold), model, where=name)
         one = sides_of(truth, reading.extraction, subset)
         sides.append(replace(one, findings=(*reading.findings, *one.findings)))
     return compare_sides(sides[0], sides[1], matching, Resampling(resamples, seed), drawn)
@@ -150,11 +156,11 @@ def _f1(sums: Floats) -> Floats:
 def _exchanged(a: Floats, b: Floats, resampling: Resampling) -> Floats:
     """Differences of F1 with the two models exchanged in each unit by the toss of a coin: resamples x figures."""
     rng = np.random.default_rng(resampling.seed)
-    total, change = a.sum(axis=0), b - a
+    total, change = a.sum(axis=0), (b - a)[(a != b).any(axis=1)]
     parts: list[Floats] = [np.empty((0, a.shape[1] // 2))]
     for first in range(0, resampling.resamples, _ROWS):
         rows = min(_ROWS, resampling.resamples - first)
-        moved = rng.integers(2, size=(rows, len(a)), dtype=np.uint8).astype(np.float64) @ change
+        moved = rng.integers(2, size=(rows, len(change)), dtype=np.uint8).astype(np.float64) @ change
         parts.append(_f1(b.sum(axis=0) - moved) - _f1(total + moved))
     return np.concatenate(parts)
 

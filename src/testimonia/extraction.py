@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 Mask = NDArray[np.bool_]
 
 # Of a span, what is no attribute of it.
-_OWN = ("id", "start", "end", "text", "label", "score", "grounding", "attributes")
+_OWN = ("id", "start", "end", "text", "label", "score", "grounding", "attributes", "fold", "model", "lang", "language")
 _FAR = 2**40  # past any text
 _HUGE = 1e300
 MOST_PLACES = 100
@@ -88,15 +88,17 @@ class Extraction:
             zones=_moved(zones, document),
         )
 
-    def in_order(self) -> Extraction:
-        """The same with spans by document, start, end, label and attributes; of `relations` only the rows change."""
+    def in_order(self, common: Collection[str] = ()) -> Extraction:
+        """The same with spans by document, start, end, name of the label, and attributes, those in `common` first."""
         spans = self.spans
         place = spans.document * (int(spans.end.max(initial=0)) + 1) + spans.start
         if (place[1:] > place[:-1]).all():
             return self
-        named = sorted(self.attributes.items()) if len(np.unique(place)) < len(place) else []
-        ties = [_rank(values) for _, values in named]
-        order = np.lexsort((*ties, spans.label, spans.end, place))
+        tied = len(np.unique(place)) < len(place)
+        names = sorted(self.attributes, key=lambda name: (name not in common, name)) if tied else []
+        ties = [_rank(self.attributes[name]) for name in reversed(names)]
+        by_name = np.argsort(np.argsort(np.array(self.labels, object)))
+        order = np.lexsort((*ties, by_name[spans.label], spans.end, place))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         rows = pa.array(order)
@@ -129,7 +131,18 @@ class Extraction:
         number = {name: row for row, name in enumerate(labels)}
         renamed = np.array([number[mapping.get(name, name)] for name in self.labels], np.int64)
         spans = replace(self.spans, label=renamed[self.spans.label]) if len(self.spans) else self.spans
-        return replace(self, labels=labels, spans=spans)
+        attributes: dict[str, pa.Array] = {}
+        for name, values in self.attributes.items():
+            old = next((old for old in mapping if name.startswith(column(old, ""))), None)
+            new = name if old is None else column(mapping[old], "") + name.removeprefix(column(old, ""))
+            before = attributes.get(new)
+            if before is None:
+                attributes[new] = values
+            elif before.type == values.type:
+                attributes[new] = pc.coalesce(before, values)
+            else:
+                attributes[new] = pc.coalesce(before.cast(pa.large_string()), values.cast(pa.large_string()))
+        return replace(self, labels=labels, spans=spans, attributes=attributes)
 
 
 def _rank(values: pa.Array) -> Ints:
@@ -171,8 +184,10 @@ def of_rows(rows: Iterable[tuple[str, Json]]) -> Extraction:
             quotes.append(_text(where, "text", span.get("text")))
             ids[number] = first + number
             if (name := _text(where, "id", span.get("id"))) is not None:
+                if name in ids:
+                    raise InputError(f"{where}: id = {name!r} stands twice; give each span an id of its own")
                 ids[name] = first + number
-            for name, value in _values(where, span):
+            for name, value in _values(where, span).items():
                 cells = attributes.setdefault(name, [])
                 cells += [None] * (first + number - len(cells)) + [value]
         for number, relation in enumerate(_records(place, row, "relations")):
@@ -216,7 +231,8 @@ class _Columns:
 
     def columns(self) -> Spans:
         document, start, end, label = np.array(self._rows, np.int64).reshape(-1, 4).T.copy()
-        number = np.array([self.names.index(name) for name in self._labels], np.int64)
+        place = {name: row for row, name in enumerate(self.names)}
+        number = np.array([place[name] for name in self._labels], np.int64)
         return Spans(document, start, end, number[label])
 
     @property
@@ -269,17 +285,19 @@ def _text(where: str, name: str, value: object) -> str | None:
     return value
 
 
-def _values(where: str, span: Json) -> Iterator[tuple[str, Any]]:
+def _values(where: str, span: Json) -> dict[str, Any]:
     """The attributes of a record, by column name."""
     under = span.get("attributes", {})
     if not isinstance(under, dict):
         raise InputError(f"{where}: attributes is no object; give names and values")
-    for name, value in under.items():
-        prefixed = column(span["label"], name)
-        yield (name if name.startswith(column(span["label"], "")) else prefixed), _scalar(where, name, value)
-    for name, value in span.items():
-        if name not in _OWN:
-            yield name, _scalar(where, name, value)
+    prefix = column(span["label"], "")
+    named = {name if name.startswith(prefix) else prefix + name: value for name, value in under.items()}
+    values: dict[str, Any] = {}
+    for name, value in (*named.items(), *((name, value) for name, value in span.items() if name not in _OWN)):
+        before = values.setdefault(str(_text(where, "name", name)), value)
+        if before is not value and before != value:
+            raise InputError(f"{where}: {name} stands twice with other values; give it once")
+    return {name: _scalar(where, name, value) for name, value in values.items()}
 
 
 def _scalar(where: str, name: str, value: object) -> object:
@@ -291,11 +309,16 @@ def _scalar(where: str, name: str, value: object) -> object:
 
 
 def _array(cells: list[Any]) -> pa.Array:
-    if all(cell is None or not isinstance(cell, str) for cell in cells):
+    """Numbers as float64; strings where there is one, or nothing at all."""
+    some = [cell for cell in cells if cell is not None]
+    if some and not any(isinstance(cell, str) for cell in some):
         return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
-    return pa.array(
-        [cell if cell is None or isinstance(cell, str) else f"{cell:g}" for cell in cells], pa.large_string()
-    )
+    return pa.array([None if cell is None else _written(cell) for cell in cells], pa.large_string())
+
+
+def _written(value: str | float) -> str:
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def of_table(table: pa.Table, where: str) -> Extraction:
@@ -304,6 +327,13 @@ def of_table(table: pa.Table, where: str) -> Extraction:
     Columns as in the configs `documents` and `spans` of a dataset; what is not there is null. Labels are strings, or
     numbers whose names stand in the schema's metadata as `datasets` writes them. Raises InputError.
     """
+    try:
+        return _of_table(table, where)
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise InputError(f"{where}: cannot be read as documents with spans: {error}; see docs/scoring.md") from None
+
+
+def _of_table(table: pa.Table, where: str) -> Extraction:
     names = table.column_names
     if "doc_id" not in names or not ("spans" in names or {"start", "end", "label"} <= set(names)):
         raise InputError(
@@ -326,9 +356,12 @@ def of_table(table: pa.Table, where: str) -> Extraction:
         first = np.unique(document, return_index=True)[1]
         cells = {name: table[name].combine_chunks() for name in names if name not in ("doc_id", "language", "lang")}
         doc_ids = codes.dictionary
-        languages, models = (_strings(table, name).take(pa.array(first)) for name in ("language", "model"))
+        known = "language" if "language" in names else "lang"
+        languages, models = (_strings(table, name).take(pa.array(first)) for name in (known, "model"))
         texts = pa.nulls(len(doc_ids), pa.large_string())
         counts = np.bincount(document, minlength=len(doc_ids))
+    if missing := [name for name in ("start", "end", "label") if name not in cells] if counts.any() else []:
+        raise InputError(f"{where}: spans have no {missing[0]}; each has start, end, label")
     labels, label = _classes(cells.get("label"), _names(features, "spans", "label"), f"{where}: labels of spans")
     start, end = (_offsets(cells.get(name), f"{where}: {name}") for name in ("start", "end"))
     spans = Spans(document, start, end, label)
@@ -426,7 +459,10 @@ def _offsets(values: pa.Array | None, where: str) -> Ints:
         raise InputError(f"{where} is {values.type}; offsets are whole numbers: code points of the text")
     if values.null_count:
         raise InputError(f"{where} holds a null; every span has both")
-    return _ints(values)
+    numbers = _ints(values)
+    if len(numbers) and not -_FAR < numbers.min() <= numbers.max() < _FAR:
+        raise InputError(f"{where} lies outside any text; offsets are code points of the text")
+    return numbers
 
 
 def _ints(values: pa.Array) -> Ints:
@@ -489,7 +525,10 @@ def _names(features: Any, outer: str, inner: str) -> list[str] | None:
 def _is_plain(values: pa.Array) -> bool:
     kind = values.type
     return bool(
-        pa.types.is_string(kind)
+        pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_temporal(kind)
+        or pa.types.is_string(kind)
         or pa.types.is_large_string(kind)
         or pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
@@ -548,9 +587,25 @@ def misplaced(found: Extraction, texts: pa.Array) -> list[Finding]:
         np.flatnonzero(outside),
         lambda row: finding(row, "span-outside", f"lies outside the text{_size(int(lengths[row]))}"),
     )
+    findings += _zones_wrong(found)
     if found.quotes is not None and not findings:
         findings += told(unlike_quotes(found, texts), lambda row: finding(row, "span-text", unlike(row)))
     return findings
+
+
+def _zones_wrong(found: Extraction) -> list[Finding]:
+    """Zones that are empty, lie outside their text, or overlap the one before."""
+    zones = found.zones.take(np.lexsort((found.zones.start, found.zones.document)))
+    lengths = found.lengths[zones.document]
+    wrong = (zones.end <= zones.start) | (zones.start < 0) | ((lengths >= 0) & (zones.end > lengths))
+    wrong[1:] |= (zones.document[1:] == zones.document[:-1]) & (zones.start[1:] < zones.end[:-1])
+
+    def finding(row: int) -> Finding:
+        what = f"{found.zone_kinds[zones.label[row]]} [{zones.start[row]}, {zones.end[row]})"
+        message = f"zone {what} is empty, lies outside the text, or overlaps another; mend it"
+        return Finding(found.place(int(zones.document[row])), "zone", message)
+
+    return told(np.flatnonzero(wrong), finding)
 
 
 def _size(length: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,12 +31,12 @@ Tokens = Mapping[tuple[str, int], list[tuple[int, int]]]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read. `layers`: where it was read from tags, the tokens and the labels that share one column of tags."""
+    """What was read. From tags: the tokens, and the columns of tags without `_tags`."""
 
     extraction: Extraction
     findings: tuple[Finding, ...] = ()
     tokens: Tokens | None = None
-    layers: tuple[tuple[str, ...], ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def read_gold(source: object, where: str = "gold") -> Extraction:
@@ -68,7 +69,7 @@ def read_documents(path: Path) -> list[Document]:
     Raises InputError where one of the three is not there, or a doc_id stands twice.
     """
     files = _files(path)
-    if all(file.suffix == ".parquet" for file in files):
+    if all(file.suffix.lower() == ".parquet" for file in files):
         rows = [(f"{file}[{n}]", row) for file in files for n, row in enumerate(_texts(file))]
     else:
         rows = [entry for file in files for entry in _read_rows(file)]
@@ -132,14 +133,19 @@ def tokens_of(gold: object) -> Tokens | None:
     found = {}
     for path in files:
         for row in read_parquet(path).to_pylist():
-            found[row["doc_id"], row["sentence"]] = list(zip(row["starts"], row["ends"], strict=True))
+            try:
+                found[row["doc_id"], row["sentence"]] = list(zip(row["starts"], row["ends"], strict=True))
+            except (KeyError, TypeError, ValueError):
+                raise InputError(f"{path}: has no doc_id, sentence, starts or ends; restore the dataset") from None
     return found or None
 
 
 def _rows_or_table(path: Path, gold: Extraction | None, tokens: Tokens | None, model: str | None) -> Reading:
     files = _files(path)
-    if all(file.suffix == ".parquet" for file in files):
+    if all(file.suffix.lower() == ".parquet" for file in files):
         tables = [read_parquet(file) for file in files]
+        if len({(table.schema.metadata or {}).get(b"huggingface") for table in tables}) > 1:
+            raise InputError(f"{path}: the files name their features differently; write them with one schema")
         try:
             table = pa.concat_tables(tables)
         except pa.ArrowException as error:
@@ -151,15 +157,24 @@ def _rows_or_table(path: Path, gold: Extraction | None, tokens: Tokens | None, m
     return _of_places(rows, gold, tokens, model)
 
 
+_SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".json")
+
+
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise InputError(f"{path}: is not there; give a dataset folder, or a Parquet or JSONL file")
     for folder in (path / "documents", path):
-        for pattern in ("*.parquet", "*.jsonl", "*.jsonl.gz"):
-            if files := sorted(folder.glob(pattern)):
-                return files
+        files = (
+            sorted(file for file in folder.glob("*") if file.name.lower().endswith(_SUFFIXES))
+            if folder.is_dir()
+            else []
+        )
+        if len({file.suffix.lower() == ".parquet" for file in files}) > 1:
+            raise InputError(f"{folder}: holds Parquet and JSON; give the one that is meant")
+        if files:
+            return files
     raise InputError(f"{path}: holds neither documents/*.parquet nor *.parquet nor *.jsonl; give the files")
 
 
@@ -191,7 +206,7 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Any]]:
                     except (ValueError, RecursionError) as error:
                         raise InputError(f"{path}:{number}: is no JSON: {_reason(error)}; mend the line") from None
                     yield from _records_of(f"{path}:{number}", row)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}; restore the file") from None
 
 
@@ -245,12 +260,21 @@ def _of_doc(doc: Any, doc_id: str | None = None) -> Json:
 def _of_object(source: Any, where: str, gold: Extraction | None, tokens: Tokens | None, model: str | None) -> Reading:
     if isinstance(source, pa.RecordBatch):
         source = pa.Table.from_batches([source])
+    if hasattr(source, "__arrow_c_stream__") and not isinstance(source, pa.Table):
+        source = pa.table(source)
     if isinstance(source, pa.Table):
         return _of_table(source, where, tokens)
+    if hasattr(source, "with_format") and not hasattr(source, "__len__"):  # a stream of `datasets`
+        schema = source.features.arrow_schema if source.features else None
+        return _of_table(pa.Table.from_pylist(list(source), schema=schema), where, tokens)
     if hasattr(source, "with_format") and hasattr(source, "features"):
         table = source.with_format("arrow")[:]
         return _of_table(table.replace_schema_metadata(source.features.arrow_schema.metadata), where, tokens)
-    if isinstance(source, Mapping):
+    if isinstance(source, Mapping) and any(hasattr(value, "with_format") for value in source.values()):
+        raise InputError(f"{where}: holds the splits {', '.join(map(str, source))}; give one of them")
+    if isinstance(source, Mapping) and "doc_id" in source:
+        rows = [(where, dict(source))]
+    elif isinstance(source, Mapping):
         rows = [(str(doc_id), _named(str(doc_id), value)) for doc_id, value in source.items()]
     elif isinstance(source, Iterable):
         rows = [
@@ -276,8 +300,16 @@ def _of_table(table: pa.Table, where: str, tokens: Tokens | None) -> Reading:
     for row in rows:
         for name, words in names.items():
             if words:
-                row[name] = [words[tag] for tag in row[name]]
+                row[name] = [_tag(f"{where}: {name}", words, tag) for tag in row[name] or []]
     return _of_tags([(f"{where}[{number}]", row) for number, row in enumerate(rows)], tokens)
+
+
+def _tag(where: str, words: list[str], tag: Any) -> Any:
+    if isinstance(tag, int) and 0 <= tag < len(words):
+        return words[tag]
+    if isinstance(tag, str):
+        return tag
+    raise InputError(f"{where}: {tag!r} is none of the {len(words)} classes; leave out what a model pads or masks with")
 
 
 def _of_places(
@@ -293,6 +325,10 @@ def _of_places(
         return _of_tags(places, tokens)
     if isinstance(first.get("data"), dict):
         return _of_tasks(places, model)
+    if model is not None:
+        raise InputError(
+            f"--model {model}: chooses among the predictions in Label Studio tasks; these are of one model"
+        )
     known = _Known(gold)
     return Reading(of_rows((place, known.named(place, _with_spans(place, row))) for place, row in places))
 
@@ -319,7 +355,7 @@ class _Known:
 
 def _with_spans(place: str, row: Json) -> Json:
     """A record with its spans under `spans`, whichever of the known names they had."""
-    if "spans" in row:
+    if "spans" in row and not ("ents" in row and isinstance(row["spans"], dict)):  # span groups of spaCy
         return row
     key = next((name for name in ("ents", "entities") if name in row), None)
     if key is None:
@@ -332,13 +368,13 @@ def _with_spans(place: str, row: Json) -> Json:
         if isinstance(item, list | tuple) and len(item) == 3:
             item = dict(zip(("start", "end", "label"), item, strict=True))
         spans.append(
-            {name: item[name] for name in ("start", "end", "label", "text") if name in item}
+            {name: value for name, value in item.items() if name != "score" and not isinstance(value, list | dict)}
             if isinstance(item, dict)
             else item
         )
     user_data = row.get("user_data")
     doc_id = row.get("doc_id", user_data.get("doc_id") if isinstance(user_data, dict) else None)
-    return {name: row[name] for name in ("language", "lang", "text", "model") if name in row} | {
+    return {name: row[name] for name in ("language", "lang", "text", "model", "relations") if name in row} | {
         "doc_id": doc_id,
         "spans": spans,
     }
@@ -357,7 +393,9 @@ def _of_tasks(places: list[tuple[str, Any]], model: str | None) -> Reading:
         versions = {str(one.get("model_version") or "undefined") for one in predictions}
         found |= versions
         chosen = [one for one in predictions if model in (None, str(one.get("model_version") or "undefined"))]
-        entries = [{"result": one.get("result"), "completed_by": "model"} for one in chosen[-1:]]
+        if len(chosen) > 1 and len(versions) == 1:
+            raise InputError(f"{place}: has {len(chosen)} predictions of {next(iter(versions))}; keep one")
+        entries = [{"result": one.get("result"), "completed_by": "model"} for one in chosen[:1]]
         tasks.append((Path(place), {**task, "annotations": entries, "drafts": []}))
     if not found:
         raise InputError(f"{places[0][0]}: no task has a prediction; export the tasks with their predictions")
@@ -389,11 +427,14 @@ def _is_tags(name: str) -> bool:
 def _of_tags(places: Places, tokens: Tokens | None) -> Reading:
     """Rows of tags over tokens, one a sentence. Each column is a layer of its own."""
     documents: dict[str, Json] = {}
-    layers: dict[str, dict[str, None]] = {}
+    names: dict[str, None] = {}
     over: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    own: set[str] = set()  # documents that come with tokens of their own
     broken = 0
     for place, row in places:
         doc_id, sentence = row.get("doc_id"), row.get("sentence", 0)
+        if "spans" in row or not any(_is_tags(name) for name in row):
+            raise InputError(f"{place}: has no tags, the rows before have; give one form in one file")
         if not isinstance(doc_id, str) or not isinstance(sentence, int):
             raise InputError(f"{place}: has no doc_id, or its sentence is no number; each row of tags has both")
         here = _tokens_of(place, row, doc_id, sentence, tokens)
@@ -411,13 +452,16 @@ def _of_tags(places: Places, tokens: Tokens | None) -> Reading:
             spans, wrong = spans_of_tags(f"{place}: {name}", tags, here)
             broken += wrong
             record["spans"] += spans
-            layers.setdefault(name, {}).update((tag[2:], None) for tag in tags if tag != "O")
+            names[name] = None
+        own.update([doc_id] if "starts" in row else [])
     findings = []
     if broken:
         message = f"{broken} tags go on where nothing began; each was read as a beginning"
         findings.append(Finding("tags", "tags-broken", message, "warning"))
     extraction = of_rows((doc_id, record) for doc_id, record in documents.items())
-    return Reading(extraction, tuple(findings), tokens or over, tuple(tuple(layer) for layer in layers.values()))
+    over |= {key: value for key, value in (tokens or {}).items() if key[0] not in own}
+    columns = tuple(name.removesuffix("_tags") for name in names)
+    return Reading(extraction, tuple(findings), over, columns)
 
 
 def _tokens_of(place: str, row: Json, doc_id: str, sentence: int, tokens: Tokens | None) -> list[tuple[int, int]]:
@@ -460,11 +504,17 @@ def spans_of_tags(place: str, tags: list[Any], tokens: list[tuple[int, int]]) ->
 
 
 def taggable(gold: Extraction, reading: Reading, mapping: Mapping[str, str]) -> Extraction:
-    """Of the gold, what tags over these tokens can say: the best that predictions in tags can reach.
+    """Of the gold, the most that tags over these tokens can say: what predictions in tags can reach in strict mode.
 
-    A span that begins or ends within a token cannot be tagged, nor, of spans that overlap in one column of tags, any
-    but the first.
+    A span that begins or ends within a token cannot be tagged, nor can spans that overlap in one column of tags: of
+    these as many are kept as can be, by their ends. `x_tags` is the column of label X, in any case; any other column is
+    for all labels that have none of their own.
     """
+    names = {
+        label: {label.lower(), *(old.lower() for old in mapping if mapping[old] == label)} for label in gold.labels
+    }
+    own = {label: column for label in gold.labels for column in reading.columns if column.lower() in names[label]}
+    shared = next((column for column in reading.columns if column not in own.values()), None)
     rows = {doc_id: row for row, doc_id in enumerate(gold.doc_ids.to_pylist())}
     starts: list[dict[int, int]] = [{} for _ in rows]
     ends: list[dict[int, int]] = [{} for _ in rows]
@@ -473,17 +523,14 @@ def taggable(gold: Extraction, reading: Reading, mapping: Mapping[str, str]) -> 
             starts[rows[doc_id]].update((start, number) for start, _ in tokens)
             ends[rows[doc_id]].update((end, number) for _, end in tokens)
     spans = gold.spans
-    order = sorted(range(len(spans)), key=lambda row: (spans.document[row], spans.start[row], -spans.end[row]))
-    layer_of = {mapping.get(name, name): layer for layer, labels in enumerate(reading.layers) for name in labels}
-    single = len(reading.layers) == 1
-    reached: dict[tuple[int, int], int] = {}
-    kept = [False] * len(spans)
-    for row in order:
+    reached: dict[tuple[int, str], int] = {}
+    kept = np.zeros(len(spans), bool)
+    for row in np.lexsort((-spans.start, spans.end, spans.document)).tolist():
         document, start, end = int(spans.document[row]), int(spans.start[row]), int(spans.end[row])
+        column = own.get(gold.labels[spans.label[row]], shared)
         sentence = starts[document].get(start)
-        layer = 0 if single else layer_of.get(gold.labels[spans.label[row]], -1 - int(spans.label[row]))
         fits = sentence is not None and ends[document].get(end) == sentence
-        if fits and start >= reached.get((document, layer), 0):
+        if column is not None and fits and start >= reached.get((document, column), 0):
             kept[row] = True
-            reached[document, layer] = end
-    return gold.of_spans(np.array(kept, bool))
+            reached[document, column] = end
+    return gold.of_spans(kept)

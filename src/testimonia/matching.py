@@ -147,7 +147,27 @@ def closest(left: Spans, right: Spans) -> Pairs:
         taken_i[i[mutual]] = taken_j[j[mutual]] = True
         free = ~(taken_i[i] | taken_j[j])
         i, j, rank = i[free], j[free], rank[free]
+        if len(found) == _ROUNDS:  # what is left is a long chain: one after the other
+            found.append(_greedy(i, j, rank))
+            break
     return joined(found)
+
+
+_ROUNDS = 50
+
+
+def _greedy(i: Ints, j: Ints, rank: Ints) -> Pairs:
+    """The pairs in order of rank, those left out of which a side was taken."""
+    lefts: set[int] = set()
+    rights: set[int] = set()
+    chosen = []
+    order = np.argsort(rank)
+    for row, left, right in zip(order.tolist(), i[order].tolist(), j[order].tolist(), strict=True):
+        if left not in lefts and right not in rights:
+            lefts.add(left)
+            rights.add(right)
+            chosen.append(row)
+    return i[chosen], j[chosen]
 
 
 def in_turn(pairs: Pairs, key: Ints, turn: Ints, lefts: int) -> Ints:

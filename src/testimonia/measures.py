@@ -48,13 +48,14 @@ class Match:
         """
         if len(self.gold.zones):
             zones = [_zone(self.gold, side.spans) for side in (self.gold, self.predictions)]
-            yield from self._slices("zone", self.gold.zone_kinds, zones[0], zones[1])
+            name = "zone" if "zone" not in self.gold.attributes else "zone of the text"
+            yield from self._slices(name, self.gold.zone_kinds, zones[0], zones[1])
         for name, values in self.gold.attributes.items():
             if pa.types.is_floating(values.type):
                 continue
             predicted = self.predictions.attributes.get(name, pa.nulls(0, pa.large_string()))
             ours, theirs, words = _codes(values, predicted)
-            if len(words) <= MOST_VALUES:
+            if len(np.unique(ours[ours >= 0])) <= MOST_VALUES:
                 known = name in self.predictions.attributes
                 yield from self._slices(name, words, ours, theirs if known else None)
 
@@ -97,15 +98,14 @@ class Match:
                 continue
             gold = values.take(pa.array(self.gold_rows))
             predicted = self.predictions.attributes[name].take(pa.array(self.predicted_rows))
+            said = ~np.asarray(gold.is_null()) | ~np.asarray(predicted.is_null())
             if pa.types.is_floating(values.type):
-                numbers = _numbers(gold), _numbers(predicted)
-                said = ~np.isnan(numbers[0]) | ~np.isnan(numbers[1])
-                for measure, hits in _close(*numbers).items():
+                for measure, hits in _close(_numbers(gold), _numbers(predicted)).items():
                     yield ("attributes", name, measure), self._ratio(said, hits)
             else:
                 ours, theirs, _ = _codes(gold, predicted)
                 kind = "linking" if is_entity(name) else "attributes"
-                yield (kind, name, "accuracy"), self._ratio((ours >= 0) | (theirs >= 0), ours == theirs)
+                yield (kind, name, "accuracy"), self._ratio(said, ours == theirs)
         for name in self.gold.attributes:
             stem = name.removesuffix("_min")
             both = f"{stem}_min", f"{stem}_max"
@@ -169,7 +169,8 @@ class Match:
                 missed = np.bincount(places[here & ~right], minlength=self.blocks.size)
                 spurious = np.bincount(theirs_at[there & ~hit], minlength=self.blocks.size)
                 none = np.zeros_like(correct)
-                yield ("relations", name or "overall", measure), Tally(correct, none, none, missed, spurious)
+                kind = "relations" if number is None else "by_relation"
+                yield (kind, name, measure), Tally(correct, none, none, missed, spurious)
 
 
 def is_entity(name: str) -> bool:

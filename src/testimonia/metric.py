@@ -30,7 +30,11 @@ class SpanMetric:
         self._sides: list[tuple[Sequence[Span], Sequence[Span]]] = []
 
     def add(self, *, prediction: Sequence[Span], reference: Sequence[Span]) -> None:
-        """One document."""
+        """One document. Raises InputError where one of the two is no list."""
+        if not isinstance(prediction, Sequence) or not isinstance(reference, Sequence):
+            raise InputError(
+                "add: prediction and reference are lists of spans; a document without any has an empty one"
+            )
         self._sides.append((prediction, reference))
 
     def add_batch(self, *, predictions: Iterable[Sequence[Span]], references: Iterable[Sequence[Span]]) -> None:

@@ -101,7 +101,7 @@ def tables(scores: Scores) -> Iterator[Table]:
     yield Table("linking", head, rows)
     rows = [
         [name, measure, *_full("", found)[1:4], found.correct, found.missed, found.spurious]
-        for name, measures in scores.relations.items()
+        for name, measures in {"all": scores.relations, **scores.by_relation}.items()
         for measure, found in measures.items()
     ]
     columns = ["", "ends", "precision", "recall", "F1", "correct", "missed", "spurious"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from testimonia.offsets import Ends, Unit
 from testimonia.resampling import Figure, Resampling
 from testimonia.scheme import Scheme
 from testimonia.sides import Sides, Subset, sides_of
-from testimonia.tallies import MODES, Blocks, Mask, Matching, Tally, aligned, tallies
+from testimonia.tallies import MODES, Blocks, Mask, Matching, Tally, aligned, tallies, within_labels
 
 Json = dict[str, Any]
 Drawn = Literal["auto", "documents", "sentences"]
@@ -116,7 +116,8 @@ class Scores:
     slices: Mapping[str, ByMode]
     attributes: Mapping[str, Mapping[str, Accuracy | Score]]
     linking: Mapping[str, Mapping[str, Accuracy | Score]]
-    relations: Mapping[str, Mapping[str, Score]]
+    relations: Mapping[str, Score]
+    by_relation: Mapping[str, Mapping[str, Score]]
     confusion: Mapping[str, Mapping[str, int]]
     ceiling: ByMode | None
     findings: tuple[Finding, ...]
@@ -172,9 +173,9 @@ def score(
     >>> round(strict.f1, 3)
     0.667
     """
-    subset = Subset(
-        tuple(labels), tuple(languages), mapping or {}, tuple(scheme.label_names) if scheme else (), unit, ends
-    )
+    checked(matching, drawn)
+    known = tuple(scheme.label_names) if scheme else ()
+    subset = Subset(as_names(labels), as_names(languages), mapping or {}, known, unit, ends)
     truth = read_gold(gold)
     reading = read_predictions(predictions, truth, tokens_of(gold), model)
     sides = sides_of(truth, reading.extraction, subset)
@@ -184,6 +185,18 @@ def score(
         return found
     reachable = replace(sides, predictions=taggable(sides.gold, reading, sides.subset.mapping))
     return replace(found, ceiling=score_sides(reachable, matching, Resampling(0), "documents").overall)
+
+
+def checked(matching: str, drawn: str) -> None:
+    """Raises InputError for what is none of the choices."""
+    for name, value, choices in (("matching", matching, get_args(Matching)), ("drawn", drawn, get_args(Drawn))):
+        if value not in choices:
+            raise InputError(f"{name} = {value!r}: is none of {', '.join(choices)}")
+
+
+def as_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names; a string is one."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def score_sides(
@@ -235,10 +248,11 @@ def score_sides(
         slices=nested.get("slices", {}),
         attributes=_accuracies(nested.get("attributes", {})),
         linking=_accuracies(nested.get("linking", {})),
-        relations=nested.get("relations", {}),
+        relations=nested.get("relations", {}).get("", {}),
+        by_relation=nested.get("by_relation", {}),
         confusion=_confusion(sides, pairs),
         ceiling=None,
-        findings=(*sides.findings, *_too_few(sides.gold, unit)),
+        findings=(*sides.findings, *_too_few(sides.gold, drawn_units)),
         sides=sides,
         pairs=pairs,
     )
@@ -256,13 +270,12 @@ def counted(sides: Sides, layout: Layout, matching: Matching) -> tuple[dict[Key,
         len(layout.document),
     )
     found = tallies(gold.spans, said, len(gold) + 1, len(gold.labels), matching, blocks)
-    pairs, kinds = aligned(gold.spans, said)
+    pairs = aligned(gold.spans, said)[0]
     counts: dict[Key, Tally] = {("overall", "", mode): tally for mode, tally in found.overall.items()}
     for kind, by_mode in (("by_label", found.filtered), ("by_label_unfiltered", found.unfiltered)):
         for number, label in enumerate(gold.labels[: sides.known]):
             counts |= {(kind, label, mode): by_mode[mode].map(itemgetter(number)) for mode in MODES}
-    same = (kinds & 1) == 1
-    match = Match(gold, predictions, pairs[0][same], pairs[1][same], blocks)
+    match = Match(gold, predictions, *within_labels(gold.spans, said), blocks)
     for measured in (match.slices(), match.attributes(), match.linking(), match.relations()):
         counts |= dict(measured)
     return counts, pairs
@@ -440,9 +453,16 @@ def _confusion(sides: Sides, pairs: Pairs) -> dict[str, dict[str, int]]:
     return {one: dict(zip(names, table[row].tolist(), strict=True)) for row, one in enumerate(names)}
 
 
-def _too_few(gold: Extraction, unit: str) -> list[Finding]:
-    if len(gold) >= FEW:
-        return []
-    over = "sentences, which within a document are alike: intervals are rather too narrow"
-    message = f"only {len(gold)} to draw from; " + (over if unit == "sentences" else "intervals mean little")
-    return [Finding("documents", "documents-too-few", message, "warning")]
+def _too_few(gold: Extraction, units: Mapping[str, str]) -> list[Finding]:
+    """Where fewer than twenty documents are drawn, or their sentences."""
+    sizes = {"overall": len(gold)} | {language: len(rows) for language, rows in _languages(gold).items()}
+    if len(gold) < FEW:  # then every language has few, too
+        sizes = {"overall": len(gold)}
+    findings = []
+    for name, size in sizes.items():
+        if size < FEW:
+            over = "sentences, which within a document are alike: intervals are rather too narrow"
+            message = f"only {size} to draw from; " + (over if units[name] == "sentences" else "intervals mean little")
+            place = "documents" if name == "overall" else f"documents in {name}"
+            findings.append(Finding(place, "documents-too-few", message, "warning"))
+    return findings

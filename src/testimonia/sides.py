@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +45,8 @@ class Sides:
 
     def in_order(self) -> Sides:
         """The same with spans in order of place, so that ties do not depend on the order that they were given in."""
-        return replace(self, gold=self.gold.in_order(), predictions=self.predictions.in_order())
+        common = self.gold.attributes.keys() & self.predictions.attributes.keys()
+        return replace(self, gold=self.gold.in_order(common), predictions=self.predictions.in_order(common))
 
 
 def sides_of(gold: Extraction, predictions: Extraction, subset: Subset) -> Sides:
@@ -54,6 +55,9 @@ def sides_of(gold: Extraction, predictions: Extraction, subset: Subset) -> Sides
     Raises FindingsError where anything is wrong that would make scores untrue, InputError where `subset` names what
     is not there.
     """
+    for name, value, choices in (("unit", subset.unit, get_args(Unit)), ("ends", subset.ends, get_args(Ends))):
+        if value not in choices:
+            raise InputError(f"{name} = {value!r}: is none of {', '.join(choices)}")
     _stop(
         _on("gold", [*repeated(gold), *misplaced(gold, gold.texts)])
         + _on("predictions", repeated(predictions))
@@ -150,19 +154,26 @@ def _texts_differ(gold: Extraction, predictions: Extraction) -> list[Finding]:
 
 
 def _diagnosis(gold: Extraction, predictions: Extraction) -> list[Finding]:
-    """Whether another reading of the offsets fits clearly better: the quotes if there are any, else gold's bounds."""
+    """Whether another reading of the offsets fits clearly better: by the quotes, if any, else by gold's bounds.
+
+    By bounds alone, a reading that moves them by one is believed only where most bounds cut a word: a model that
+    leaves out each last character may have its reasons.
+    """
     spans, quotes = predictions.spans, predictions.quotes
-    by_quote = quotes is not None and quotes.null_count < len(spans)
     width = int(max(gold.spans.end.max(initial=0), spans.end.max(initial=0), gold.lengths.max(initial=0))) + 2
     order = np.argsort(gold.spans.document, kind="stable")
     documents, bounds = gold.spans.document[order], (gold.spans.start * width + gold.spans.end)[order]
 
-    def fits(row: int, rows: Ints, start: Ints, end: Ints) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        if not by_quote:
-            low, high = np.searchsorted(documents, [row, row + 1])
-            return np.isin(start * width + end, bounds[low:high])
+    def by_bounds(row: int, _rows: Ints, start: Ints, end: Ints) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        low, high = np.searchsorted(documents, [row, row + 1])
+        return np.isin(start * width + end, bounds[low:high])
+
+    def by_quotes(row: int, rows: Ints, start: Ints, end: Ints) -> np.ndarray[Any, np.dtype[np.bool_]]:
         text, said = gold.texts[row].as_py(), quotes.take(pa.array(rows)).to_pylist()
         cut = [text[s:e] if 0 <= s <= e else None for s, e in zip(start.tolist(), end.tolist(), strict=True)]
         return np.array([quote is not None and quote == here for quote, here in zip(said, cut, strict=True)], bool)
 
-    return diagnosis(gold.texts, spans.document, spans.start, spans.end, fits)
+    found: list[Finding] = []
+    if quotes is not None and quotes.null_count < len(spans):
+        found = diagnosis(gold.texts, spans, by_quotes)
+    return found or diagnosis(gold.texts, spans, by_bounds, cut_words=True)

@@ -195,6 +195,15 @@ def _tallies(gold: Spans, predictions: Spans, labels: int, matching: Matching, b
     return Tallies(filtered, unfiltered)
 
 
+def within_labels(gold: Spans, predictions: Spans) -> Pairs:
+    """One-to-one pairs of spans of one label: equal ones first, then the closest."""
+    first = equal(gold, predictions)
+    rows = [np.delete(np.arange(len(side)), used) for side, used in zip((gold, predictions), first, strict=True)]
+    labels = int(max(gold.label.max(initial=0), predictions.label.max(initial=0))) + 1
+    i, j = closest(gold.take(rows[0]).by_label(labels), predictions.take(rows[1]).by_label(labels))
+    return joined([first, (rows[0][i], rows[1][j])])
+
+
 def aligned(gold: Spans, predictions: Spans) -> tuple[Pairs, Ints]:
     """One-to-one pairs for looking at errors, and the kind of each: see `_HIT`.
 
