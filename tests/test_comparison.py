@@ -96,3 +96,16 @@ def test_what_is_wrong_names_the_side(tmp_path: Path) -> None:
         compare(GOLD, PREDICTED, [3])
     findings = compare(GOLD, PREDICTED, [document(doc_id="x")], resamples=0).findings
     assert "B: B[0] (x)" in {f.place for f in findings}
+
+
+def test_tasks_of_several_models() -> None:
+    def result(end: int) -> list[Json]:
+        value = {"start": 0, "end": end, "text": "Le maire"[:end], "labels": ["ACTOR"]}
+        return [{"id": "r", "from_name": "label", "to_name": "text", "type": "labels", "value": value}]
+
+    text = "Le maire dort."
+    predictions = [{"model_version": "m", "result": result(8)}, {"model_version": "n", "result": result(2)}]
+    tasks = [{"id": 1, "data": {"doc_id": "d", "text": text}, "predictions": predictions}]
+    gold = [{"doc_id": "d", "text": text, "spans": [{"start": 0, "end": 8, "label": "ACTOR"}]}]
+    found = compare(gold, tasks, tasks, model_a="n", model_b="m", resamples=0).overall["strict"]
+    assert (found.a.f1, found.b.f1, found.difference) == (0, 1, 1)

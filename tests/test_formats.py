@@ -374,3 +374,71 @@ def test_two_texts_for_one_id() -> None:
             score(GOLD, [{"doc_id": "a", "text": other, "spans": []}])
         assert [f.id for f in caught.value.findings] == ["text-differs"]
         assert words in caught.value.findings[0].message
+
+
+def test_a_model_with_a_habit_is_not_accused() -> None:
+    text = "«Rome» dit. «Paris» dort. «Kiev» va. «Oslo» rit. «Bonn» lit."
+    names = [text.index(name) for name in ("Rome", "Paris", "Kiev", "Oslo", "Bonn")]
+    whole: list[Json] = [{"start": s - 1, "end": text.index("»", s) + 1, "label": "A"} for s in names]
+    gold = [{"doc_id": "a", "text": text, "spans": whole}]
+    for start, end in ((1, 0), (0, 1), (1, 1)):  # it leaves out a quotation mark, or both
+        said = [one | {"start": one["start"] + start, "end": one["end"] - end} for one in whole]
+        found = score(gold, [{"doc_id": "a", "spans": said}], resamples=0)
+        assert "offsets-off" not in {f.id for f in found.findings}
+
+
+def test_quotes_cut_with_offsets_that_are_off() -> None:
+    spans = [{"start": s, "end": e - 1, "label": "ACTOR", "text": TEXT[s : e - 1]} for s, e in NAMES]
+    found = score(GOLD, [{"doc_id": "a", "spans": spans}], resamples=0)
+    assert "--ends inclusive" in next(f.message for f in found.findings if f.id == "offsets-off")
+
+
+MIXED = {
+    "give one form in one file": [
+        {"doc_id": "a", "tags": ["O"], "starts": [0], "ends": [1]},
+        {"doc_id": "b", "spans": []},
+    ],
+    "id = 's' stands twice": [
+        {"doc_id": "a", "spans": [{"start": s, "end": s + 2, "label": "X", "id": "s"} for s in (0, 3)]}
+    ],
+}
+
+
+@pytest.mark.parametrize("message", MIXED)
+def test_mixed_and_repeated(message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        score(GOLD, MIXED[message])
+
+
+def test_class_tags_that_stand_for_padding(corpus: Corpus) -> None:
+    tokens = pa.parquet.read_table(corpus.dataset / "tokens")
+    rows = tokens.to_pylist()
+    rows[0]["actor_tags"][0] = -100
+    with pytest.raises(InputError, match="-100 is none of the 3 classes"):
+        score(corpus.dataset, pa.Table.from_pylist(rows, schema=tokens.schema))
+
+
+def test_zones_that_overlap() -> None:
+    zones = [{"start": 0, "end": 9, "kind": "a"}, {"start": 5, "end": 12, "kind": "b"}]
+    with pytest.raises(FindingsError) as caught:
+        score([GOLD[0] | {"zones": zones}], [])
+    assert [f.id for f in caught.value.findings] == ["zone"]
+
+
+def test_folders(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", GOLD[0])
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(json.dumps(GOLD[1]).encode()))
+    assert score(GOLD, tmp_path, resamples=0).settings["predicted_spans"] == 6
+    assert not [f for f in score(GOLD, tmp_path, resamples=0).findings if f.id == "document-missing"]
+    pa.parquet.write_table(pa.table({"doc_id": ["a"], "spans": [[SPAN]]}), tmp_path / "c.parquet")
+    with pytest.raises(InputError, match="Parquet and JSON"):
+        score(GOLD, tmp_path)
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b"{" * 1000)[:-9] + b"rubbish!!")
+    with pytest.raises(InputError):
+        score(GOLD, tmp_path / "b.jsonl.gz")
+
+
+def test_entities_keep_what_else_they_say() -> None:
+    entity = {"start": 2, "end": 6, "label": "ACTOR", "actor_kind": "state", "score": 0.5, "vector": [1]}
+    found = read_predictions([{"doc_id": "a", "entities": [entity]}], read_gold(GOLD)).extraction
+    assert {name: values.to_pylist() for name, values in found.attributes.items()} == {"actor_kind": ["state"]}

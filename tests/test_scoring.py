@@ -354,7 +354,7 @@ def test_labels_numbered_otherwise_score_alike(corpus: Corpus) -> None:
 def test_values_of_every_kind() -> None:
     def accuracy(gold: Any, said: Any, **more: Any) -> dict[str, tuple[int, int]]:
         sides = [[document(span("Paul", "A", k=value), span("Marie", "A", **more))] for value in (gold, said)]
-        found = score(*sides, resamples=0).attributes["k"]
+        found = score(*sides, resamples=0).attributes["a_k"]
         return {name: (one.correct, one.compared) for name, one in found.items() if isinstance(one, scoring.Accuracy)}
 
     assert accuracy(1234567, 1234568, k="x") == {"accuracy": (1, 2)}
@@ -366,7 +366,8 @@ def test_values_of_every_kind() -> None:
 
 def test_names_that_mean_something_here() -> None:
     relations = [{"label": "overall", "head": 0, "tail": 1}, {"label": "b", "head": 1, "tail": 0}]
-    gold = [document(span("Paul", "A", zone="x"), span("Marie", "A"), relations=relations, zones=[{"start": 0, "end": 9, "kind": "x"}])]  # fmt: skip
+    zones = [{"start": 0, "end": 9, "kind": "x"}]
+    gold = [document(span("Paul", "A", zone="x"), span("Marie", "A"), relations=relations, zones=zones)]
     found = score(gold, [document()], resamples=0)
     assert found.relations["strict"].missed == 2
     assert found.by_relation["overall"]["strict"].missed == 1
@@ -383,10 +384,16 @@ def test_mapped_labels_keep_their_attributes() -> None:
     assert found.attributes["actor_kind"]["accuracy"] == scoring.Accuracy(1, 2, None)
 
 
-def test_choices_are_checked() -> None:
-    for wrong in ({"matching": "Best"}, {"unit": "utf16"}, {"ends": "incl"}, {"drawn": "docs"}, {"model": "m"}):
-        with pytest.raises(InputError):
-            score(GOLD, PREDICTED, **wrong)
+WRONG_CHOICES: list[Json] = [{"matching": "Best"}, {"unit": "utf16"}, {"ends": "incl"}, {"drawn": "x"}, {"model": "m"}]
+
+
+@pytest.mark.parametrize("wrong", WRONG_CHOICES)
+def test_choices_are_checked(wrong: Json) -> None:
+    with pytest.raises(InputError):
+        score(GOLD, PREDICTED, **wrong)
+
+
+def test_a_label_may_be_given_as_a_string() -> None:
     assert score(GOLD, PREDICTED, labels="ACTOR", resamples=0).settings["labels"] == ["ACTOR"]
 
 
@@ -407,7 +414,7 @@ def test_streams_frames_and_splits(corpus: Corpus) -> None:
 
 
 def test_a_long_chain_of_nested_spans_is_paired_in_bounded_time() -> None:
-    rows = [{"start": n, "end": 6000 - n, "label": "A"} for n in range(1000)]
+    rows: list[Json] = [{"start": n, "end": 6000 - n, "label": "A"} for n in range(1000)]
     gold = [document(*rows, text="x" * 6001)]
     said = [document(*(row | {"start": row["start"] + 1} for row in rows), text="x" * 6001)]
     found = score(gold, said, resamples=0)

@@ -118,6 +118,7 @@ _READINGS: tuple[_Reading, ...] = (
 )
 
 _MOVED = ("all your ends are one short", "your offsets begin at 1")
+_IN_UNITS = {what for what, do, _ in _READINGS if "--unit" in do and "--ends" in do}
 _BY_ONE = {what for what, _, _ in _READINGS if what.startswith(_MOVED)}
 
 Fits = Callable[[int, Ints, Ints, Ints], NDArray[np.bool_]]
@@ -141,9 +142,11 @@ def diagnosis(texts: pa.Array, spans: Spans, fits: Fits, cut_words: bool = False
             continue
         start, end = spans.start[rows], spans.end[rows]
         plain = fits(row, rows, start, end)
-        for number, (_, _, reading) in enumerate(_READINGS):
+        for number, (what, _, reading) in enumerate(_READINGS):
             left, right = reading(text, start, end)
-            other = (left != start) | (right != end)
+            other = left != start
+            if what not in _IN_UNITS:  # in other units with ends inclusive, every end changes, which proves no unit
+                other |= right != end
             changed[number] += other.sum()
             better[number] += (other & fits(row, rows, left, right)).sum()
             as_they_are[number] += (other & plain).sum()
