@@ -63,6 +63,13 @@ def test_a_registry_with_a_mistake_names_it(copy: Path) -> None:
         read_scheme(copy / "labeling" / "scheme.toml")
 
 
+def test_an_id_proposed_for_an_entity_is_no_other_entity(copy: Path) -> None:
+    path = copy / "labeling" / "actors.toml"
+    path.write_text(path.read_text() + '\n[[entity]]\nid = "rossiya"\nkind = "state"\nproposed = ["state-ru"]\n')
+    with pytest.raises(InputError, match="'state-ru' stands 2 times among ids and proposed ids"):
+        read_scheme(copy / "labeling" / "scheme.toml")
+
+
 def test_names_in_the_registry_occur_where_they_were_seen(corpus: Corpus) -> None:
     texts = {document.doc_id: document for document in corpus.documents}
     for entity in corpus.scheme.registries["actors.toml"].values():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -112,3 +113,18 @@ def test_states_and_relations() -> None:
         ("other", "draft", 1, "first"),
     ]
     assert annotations[0].relations == (Relation("holder", Span(16, 19, "STANCE"), Span(3, 9, "ACTOR")),)
+
+
+def test_a_proposed_id_is_read_as_the_id_of_the_registry() -> None:
+    text, span = "Kreml a negat.", Span(0, 5, "ACTOR")
+    known = dict(SCHEME.registries["actors.toml"])
+    known["kremlin"] = replace(known["kremlin"], proposed=("moscow-kremlin",))
+    scheme = replace(SCHEME, registries={"actors.toml": known})
+    for written, read in [("moscow-kremlin", "kremlin"), ("kremlin", "kremlin"), ("somebody-else", "somebody-else")]:
+        task = task_with(text, [span])
+        value = {"start": 0, "end": 5, "text": [written]}
+        attribute = {"id": "r0", "from_name": "actor_entity_proposed", "to_name": "text", "type": "textarea"}
+        task["annotations"][0]["result"].append(attribute | {"value": value})
+        [annotation], findings = parse_tasks([task], {"d-1": Document("d-1", "ro", text)}, scheme)
+        assert annotation.spans == (replace(span, attributes=(("entity", read),)),)
+        assert findings == []

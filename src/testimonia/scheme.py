@@ -137,6 +137,13 @@ class Scheme:
         """The attributes of a label by the name of their control in the label config."""
         return {a.control or column(label.name, a.name): a for a in label.attributes}
 
+    def resolved(self, attribute: Attribute, value: str) -> str:
+        """The registry's id of an entity that an annotator proposed under another; any other value as it is."""
+        entities = self.registries.get(attribute.registry, {})
+        if value in entities:
+            return value
+        return next((entity.id for entity in entities.values() if value in entity.proposed), value)
+
     @property
     def columns(self) -> dict[str, tuple[Label, Attribute]]:
         """Column name -> (label, attribute), in the order of the scheme; also the names of the controls."""
@@ -145,12 +152,16 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A real-world actor: names per language, each with the documents where it was seen."""
+    """A real-world actor: names per language, each with the documents where it was seen.
+
+    `proposed`: other ids under which annotators proposed it.
+    """
 
     id: str
     kind: str
     names: Mapping[str, Mapping[str, tuple[str, ...]]]
     wikidata: str = ""
+    proposed: tuple[str, ...] = ()
 
 
 Registry = dict[str, Entity]
@@ -208,6 +219,7 @@ def read_registry(path: Path, label: Label) -> Registry:
             kind=t.string("kind", "", among=kind.values if kind else ()),
             names=names,
             wikidata=t.string("wikidata", ""),
+            proposed=t.strings("proposed"),
         )
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", entity.id):
             raise t.error(f"id = {entity.id!r} is not lower-case words joined by hyphens; rename it")
@@ -218,6 +230,10 @@ def read_registry(path: Path, label: Label) -> Registry:
         t.end()
         entities[entity.id] = entity
     table.end()
+    ids = Counter([*entities, *(name for entity in entities.values() for name in entity.proposed)])
+    for name, count in ids.items():
+        if count > 1:
+            raise table.error(f"{name!r} stands {count} times among ids and proposed ids; one id is one entity")
     return entities
 
 

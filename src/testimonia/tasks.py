@@ -374,7 +374,7 @@ class _Reader:
         if not isinstance(item, str) or not item:
             self._error("attribute-value", f"{place}: {attribute.name} = {item!r} is no text")
             return None
-        return item
+        return self.scheme.resolved(attribute, item) if attribute.type == "entity" else item
 
     def _relations(self, arrow: Json, spans: Mapping[str, Span], regions: Mapping[str, _Region]) -> Iterator[Relation]:
         ends = arrow.get("from_id"), arrow.get("to_id")
