@@ -15,6 +15,7 @@ from testimonia import demo, gamma, release, tables
 from testimonia.adjudication import gold_of
 from testimonia.agreement import measure_agreement
 from testimonia.checks import check_gold
+from testimonia.claims import Claims, check_claims, claims_of
 from testimonia.comparison import compare
 from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of
@@ -46,6 +47,8 @@ def test_each_check_fires_on_its_file(
     elif case["kind"] == "quotes":
         document = Document("d-1", "fr", case["text"])
         findings = list(ground_records([("line 1", row) for row in case["records"]], {"d-1": document}, {}).findings)
+    elif case["kind"] == "claims":
+        findings = findings_on_claims(case)
     elif case["kind"] == "round":
         folder = copy_corpus(tmp_path / "corpus")
         (folder / "labeling" / "exports" / case["folder"]).mkdir()
@@ -61,6 +64,7 @@ def test_every_check_has_a_file() -> None:
     for name in (
         "tasks",
         "checks",
+        "claims",
         "validation",
         "release",
         "adjudication",
@@ -111,6 +115,15 @@ def gold_in(case: Json) -> Gold:
     relations = [Relation(r[0], *pair) for r, pair in zip(case["relations"], ends, strict=True)]
     zones = tuple(Zone(*zone) for zone in case["zones"])
     return Gold(Document("d-1", case["language"], text, zones=zones), tuple(spans), tuple(relations))
+
+
+def findings_on_claims(case: Json) -> list[Finding]:
+    golds = [
+        Gold(Document(name, "fr", given["text"]), tuple(span_in(given["text"], values) for values in given["spans"]))
+        for name, given in case["documents"].items()
+    ]
+    frame = Claims(*(tuple(case[name]) for name in ("types", "spans", "sources")))
+    return check_claims(claims_of(case["claims"], case["mentions"], frame), golds)
 
 
 def findings_on_export(case: Json, corpus: Corpus) -> list[Finding]:

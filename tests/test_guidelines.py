@@ -41,7 +41,8 @@ def unmarked(marked: str) -> tuple[str, dict[int, tuple[int, int]]]:
         else:
             assert closed is None, f"a bracket without a number: {marked}"
             text += piece
-    assert not open_at and closed is None, marked
+    assert not open_at, marked
+    assert closed is None, marked
     return text, numbers
 
 
@@ -52,8 +53,8 @@ def read_examples() -> list[Example]:
         title, body = section.split("\n", 1)
         for block in re.split(r"^> ", body.split("\n## ")[0], flags=re.MULTILINE)[1:]:
             sentence, *rest = block.splitlines()
-            items = dict(re.fullmatch(r"(\d+)\. (.+)", line).groups() for line in rest if re.match(r"\d", line))  # type: ignore[union-attr]
-            examples.append(Example(LANGUAGES[title], *unmarked(sentence), {int(n): item for n, item in items.items()}))
+            items = {int(n): item for n, item in re.findall(r"^(\d+)\. (.+)$", "\n".join(rest), flags=re.MULTILINE)}
+            examples.append(Example(LANGUAGES[title], *unmarked(sentence), items))
     return examples
 
 
@@ -64,7 +65,8 @@ def attributes(label: str, words: list[str], scheme: Scheme) -> Attributes:
         units = [word for word in rest if not re.fullmatch(r"[\d.]+", word)]
         low = numbers[0] if numbers and bound != "upper" else None
         high = numbers[-1] if numbers and bound != "lower" else None
-        assert len(units) <= 1 and len(numbers) == {"vague": 0, "range": 2}.get(bound, 1), words
+        assert len(units) <= 1, words
+        assert len(numbers) == {"vague": 0, "range": 2}.get(bound, 1), words
         unit = units[0] if units else None
         return attributes_of({"kind": kind, "bound": bound, "value_min": low, "value_max": high, "unit": unit})
     found = scheme.label(label)
@@ -158,4 +160,5 @@ def test_no_example_is_taken_from_an_article(corpus: Corpus) -> None:
     }
     texts = [words(example.sentence) for example in EXAMPLES]
     runs = {tuple(text[i : i + SHARED_WORDS]) for text in texts for i in range(len(text) - SHARED_WORDS + 1)}
-    assert EXAMPLES and runs & taken == set()
+    assert EXAMPLES
+    assert runs & taken == set()

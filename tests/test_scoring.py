@@ -19,7 +19,8 @@ import testimonia
 from testimonia import metric, scoring
 from testimonia.corpus import Corpus
 from testimonia.errors import FindingsError, InputError
-from testimonia.scoring import COUNTS, Score, Scores, score
+from testimonia.measures import COUNTS, Accuracy, Score
+from testimonia.scoring import Scores, score
 from testimonia.tallies import MODES
 
 Json = dict[str, Any]
@@ -100,7 +101,7 @@ def test_beyond_spans_by_hand(scores: Scores) -> None:
         (name, measure): (one.correct, one.compared)
         for name, measures in scores.attributes.items()
         for measure, one in measures.items()
-        if isinstance(one, scoring.Accuracy)
+        if isinstance(one, Accuracy)
     }
     assert found == {
         ("actor_kind", "accuracy"): (1, 1),
@@ -110,7 +111,7 @@ def test_beyond_spans_by_hand(scores: Scores) -> None:
         ("quantity_value_min", "order_of_magnitude"): (1, 1),
     }
     accuracy, strict = scores.linking["actor_entity"]["accuracy"], scores.linking["actor_entity"]["strict"]
-    assert isinstance(accuracy, scoring.Accuracy)
+    assert isinstance(accuracy, Accuracy)
     assert isinstance(strict, Score)
     assert (accuracy.correct, accuracy.compared) == (1, 1)
     assert counts(strict) == [0, 0, 0, 3, 1]
@@ -317,7 +318,7 @@ def test_attributes_given_twice() -> None:
     one = {"start": 0, "end": 2, "label": "ACTOR", "actor_kind": "p", "attributes": {"kind": "p"}}
     two = {"start": 3, "end": 8, "label": "ACTOR", "attributes": {"kind": "q"}}
     found = score([document(one, two)], [document(one, two)], resamples=0).attributes["actor_kind"]["accuracy"]
-    assert found == scoring.Accuracy(2, 2, None)
+    assert found == Accuracy(2, 2, None)
     with pytest.raises(InputError, match="actor_kind stands twice"):
         score([document(one | {"actor_kind": "x"})], [])
 
@@ -336,7 +337,7 @@ def test_what_is_compared_is_paired_within_its_label() -> None:
     ]
     said = [document({"start": 0, "end": 10, "label": "Y"}, {"start": 0, "end": 9, "label": "X", "k": "a"}, text=text)]
     found = score(gold, said, resamples=0)
-    assert found.attributes["k"]["accuracy"] == scoring.Accuracy(1, 1, None)
+    assert found.attributes["k"]["accuracy"] == Accuracy(1, 1, None)
     assert found.slices["k=a"]["type"].correct == found.by_label["X"]["type"].correct == 1
 
 
@@ -355,7 +356,7 @@ def test_values_of_every_kind() -> None:
     def accuracy(gold: Any, said: Any, **more: Any) -> dict[str, tuple[int, int]]:
         sides = [[document(span("Paul", "A", k=value), span("Marie", "A", **more))] for value in (gold, said)]
         found = score(*sides, resamples=0).attributes["a_k"]
-        return {name: (one.correct, one.compared) for name, one in found.items() if isinstance(one, scoring.Accuracy)}
+        return {name: (one.correct, one.compared) for name, one in found.items() if isinstance(one, Accuracy)}
 
     assert accuracy(1234567, 1234568, k="x") == {"accuracy": (1, 2)}
     assert accuracy(2, 2.0, k="x") == {"accuracy": (2, 2)}
@@ -381,7 +382,7 @@ def test_mapped_labels_keep_their_attributes() -> None:
     said = [document(span("Paul", "PER", kind="person"), span("Marie", "ORG", kind="group"))]
     gold = [document(span("Paul", "ACTOR", kind="person"), span("Marie", "ACTOR", kind="person"))]
     found = score(gold, said, mapping={"PER": "ACTOR", "ORG": "ACTOR"}, resamples=0)
-    assert found.attributes["actor_kind"]["accuracy"] == scoring.Accuracy(1, 2, None)
+    assert found.attributes["actor_kind"]["accuracy"] == Accuracy(1, 2, None)
 
 
 WRONG_CHOICES: list[Json] = [{"matching": "Best"}, {"unit": "utf16"}, {"ends": "incl"}, {"drawn": "x"}, {"model": "m"}]

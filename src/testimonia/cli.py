@@ -348,6 +348,56 @@ def measure_agreement(
         raise typer.Exit(1)
 
 
+@app.command(rich_help_panel=BUILD)
+def plant_errors(
+    out: Annotated[Path, typer.Argument(help="Folder for one readable file per article.")],
+    key: Annotated[Path, typer.Option(help="Where the planted errors are listed; keep it from the auditor.")],
+    corpus: CorpusOption = Path(),
+    count: Annotated[int, typer.Option(min=1, help="How many errors.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 1,
+) -> None:
+    """Write a copy of the gold with planted errors, for an auditor whose recall is to be known."""
+    from testimonia import audit, release
+    from testimonia.corpus import read_corpus
+    from testimonia.errors import FindingsError, errors_among
+    from testimonia.files import replaced_folder, write_atomic, write_json
+
+    read = read_corpus(corpus)
+    golds, _, findings = release.build_gold(read)
+    if errors_among(findings):
+        raise FindingsError(f"{corpus}: errors in the exports; nothing was written", findings)
+    spoilt, places = audit.plant(golds, count, seed, read.scheme, read.languages)
+    pages = {gold.document.doc_id: audit.notated(gold) for gold in spoilt}
+    with replaced_folder(out) as folder:
+        for doc_id, page in pages.items():
+            write_atomic(folder / f"{doc_id}.md", page)
+    write_json(key, audit.planted_json(places, seed))
+    typer.echo(f"wrote {out} with {len(places)} planted errors, listed in {key}")
+
+
+@app.command(rich_help_panel=EVALUATE)
+def estimate_errors(
+    folder: Annotated[Path, typer.Argument(help="An audit: finds, planted errors, decisions (docs/audit.md).")],
+    corpus: CorpusOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """How many errors are left in the gold after an audit: a lower bound, with its interval."""
+    from testimonia import audit
+    from testimonia.corpus import read_corpus
+
+    found = audit.read_audit(folder, read_corpus(corpus).by_id)
+    if as_json:
+        typer.echo(json.dumps(audit.summary(found), ensure_ascii=False))
+    else:
+        typer.echo(audit.summary_text(found), nl=False)
+    undecided = found.undecided()
+    for auditor, place in undecided:
+        where = f"{auditor}: {place.doc_id}:{place.start}-{place.end}:{place.label}"
+        typer.echo(f"{where}: {place.problem}, without a decision", err=True)
+    if undecided:
+        raise typer.Exit(1)
+
+
 class Pairing(StrEnum):
     """How predictions are paired with gold spans."""
 
@@ -408,6 +458,8 @@ def score_predictions(
     unit: UnitOption = OffsetUnit.CODE_POINTS,
     ends: EndsOption = SpanEnds.EXCLUSIVE,
     model: Annotated[str | None, typer.Option(help="Of several models in Label Studio tasks, this one.")] = None,
+    claims: Annotated[Path | None, typer.Option(help="Predicted claims: JSONL or a dataset folder.")] = None,
+    gold_claims: Annotated[Path | None, typer.Option(help="Claims of the gold, where GOLD has none.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Also write one page with every error.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Also write tables for a paper or card.")] = None,
     resample: DrawnOption = Drawn.AUTO,
@@ -434,6 +486,8 @@ def score_predictions(
         unit=unit.value,
         ends=ends.value,
         model=model,
+        claims=claims,
+        gold_claims=gold_claims,
         drawn=resample.value,
         resamples=resamples,
         seed=seed,

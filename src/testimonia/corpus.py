@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from testimonia.claims import Claims, read_claims
 from testimonia.document import Document
 from testimonia.errors import InputError
 from testimonia.language import Language, read_languages
@@ -40,6 +41,7 @@ class Corpus:
     documents: tuple[Document, ...]
     version: str
     rounds: tuple[Round, ...]
+    claims: Claims
 
     @property
     def by_id(self) -> dict[str, Document]:
@@ -76,7 +78,8 @@ def read_corpus(folder: Path) -> Corpus:
     languages = read_languages(labeling / "languages")
     documents = read_seeds(folder / "seeds", languages)
     version, rounds = read_rounds(labeling / "rounds.toml")
-    return Corpus(folder, scheme, languages, tuple(documents), version, rounds)
+    claims = read_claims(labeling / "claims.toml", scheme)
+    return Corpus(folder, scheme, languages, tuple(documents), version, rounds, claims)
 
 
 def read_rounds(path: Path) -> tuple[str, tuple[Round, ...]]:

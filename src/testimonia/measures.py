@@ -1,12 +1,13 @@
-"""Counts beyond spans: slices of the gold, attributes on matched spans, links to entities, relations.
+"""What is made of counts, and counts beyond spans: slices of the gold, attributes, links to entities, relations.
 
-Each is a `Tally` of (blocks,), so that everything is drawn and divided alike.
+Each count is a `Tally` of (blocks,), so that everything is drawn and divided alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +19,75 @@ from testimonia.tallies import MODES, Blocks, Mask, Tally
 
 Key = tuple[str, str, str]  # kind of group, name, mode or measure
 Counted = Iterator[tuple[Key, Tally]]
+Interval = tuple[float, float] | None
+Json = dict[str, Any]
+
+COUNTS = ("correct", "incorrect", "partial", "missed", "spurious")
 
 MOST_VALUES = 50  # of an attribute that makes slices
 ABOUT_GOLD = ("provenance",)  # attributes that say something of the gold, not of the text
 _SCALES = {"exact": 0.0, "within_1_percent": 0.01}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Counts of one mode, and what follows from them; None for 0/0. `ci95` is that of F1.
+
+    precision = credit / actual, recall = credit / possible, F1 = 2 credit / (actual + possible), where credit =
+    correct + partial / 2 (SemEval-2013 task 9.1).
+    """
+
+    correct: int
+    incorrect: int
+    partial: int
+    missed: int
+    spurious: int | None
+    ci95: Interval = None
+
+    @property
+    def possible(self) -> int:
+        return self.correct + self.incorrect + self.partial + self.missed
+
+    @property
+    def actual(self) -> int | None:
+        return None if self.spurious is None else self.correct + self.incorrect + self.partial + self.spurious
+
+    @property
+    def precision(self) -> float | None:
+        return self._credit / self.actual if self.actual else None
+
+    @property
+    def recall(self) -> float | None:
+        return self._credit / self.possible if self.possible else None
+
+    @property
+    def f1(self) -> float | None:
+        both = None if self.actual is None else self.possible + self.actual
+        return 2 * self._credit / both if both else None
+
+    @property
+    def _credit(self) -> float:
+        return self.correct + self.partial / 2
+
+    def as_json(self) -> Json:
+        names = (*COUNTS, "possible", "actual", "precision", "recall", "f1", "ci95")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How many of so many are right."""
+
+    correct: int
+    compared: int
+    ci95: Interval = None
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.correct / self.compared if self.compared else None
+
+    def as_json(self) -> Json:
+        return {"correct": self.correct, "compared": self.compared, "accuracy": self.accuracy, "ci95": self.ci95}
 
 
 @dataclass(frozen=True, slots=True)

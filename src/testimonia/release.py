@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from testimonia import __version__, card, tables
 from testimonia.adjudication import gold_of
+from testimonia.claims import check_claims
 from testimonia.corpus import Corpus
 from testimonia.document import Annotation, Gold
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
@@ -23,6 +24,7 @@ from testimonia.label_config import render_label_config
 from testimonia.validation import (
     annotations_of,
     check_card,
+    check_claim_tables,
     check_derived,
     check_golds,
     check_inputs,
@@ -53,6 +55,7 @@ def build_gold(corpus: Corpus) -> tuple[list[Gold], list[Annotation], list[Findi
     findings += found
     findings += check_golds(golds, corpus.scheme, corpus.languages)
     findings += check_others(annotations, golds, corpus.scheme, corpus.languages)
+    findings += check_claims(corpus.claims, golds)
     return golds, annotations, findings
 
 
@@ -101,7 +104,7 @@ def _read_card(path: Path) -> str:
 def _write(folder: Path, corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation]) -> Json:
     configs: dict[str, Json] = {}
     for config in tables.CONFIGS:
-        rows = tables.rows(config, corpus.scheme, corpus.languages, golds, annotations)
+        rows = tables.rows(config, corpus.scheme, corpus.languages, golds, annotations, corpus.claims)
         if not rows:
             continue  # a split without rows breaks `load_dataset`
         path = folder / tables.parquet_name(config)
@@ -124,6 +127,7 @@ def _write(folder: Path, corpus: Corpus, golds: Sequence[Gold], annotations: Seq
             "documents": len(golds),
             "spans": dict(sorted(Counter(span.label for gold in golds for span in gold.spans).items())),
             "relations": dict(sorted(Counter(r.label for gold in golds for r in gold.relations).items())),
+            "claims": len(corpus.claims.claims),
         },
         "inputs": _inputs(corpus),
         "tools": {"testimonia": __version__, "pyarrow": pa.__version__},
@@ -185,6 +189,9 @@ def validate_dataset(path: Path, corpus: Corpus) -> list[Finding]:
     annotations, found = annotations_of(rows.get("annotations", []), golds, corpus.scheme)
     findings += found
     findings += check_others(annotations, golds, corpus.scheme, corpus.languages)
+    if "claims" in rows or "claim_mentions" in rows:
+        both = rows.get("claims", []), rows.get("claim_mentions", [])
+        findings += check_claim_tables(*both, golds, corpus.claims, corpus.scheme)
     findings += _check_papers(path, rows, corpus)
     return findings
 

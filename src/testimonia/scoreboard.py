@@ -13,11 +13,11 @@ import numpy as np
 from testimonia.comparison import Comparison
 from testimonia.extraction import Extraction
 from testimonia.language import Language
-from testimonia.measures import ABOUT_GOLD, is_entity
+from testimonia.measures import ABOUT_GOLD, COUNTS, Accuracy, Score, is_entity
 from testimonia.report import MOST_CASES, PALETTE, environment, plain, plot, show, table_text
 from testimonia.resampling import Figure
 from testimonia.scheme import Scheme
-from testimonia.scoring import COUNTS, Accuracy, ByMode, Score, Scores
+from testimonia.scoring import ByMode, Scores
 from testimonia.tallies import MODES
 
 Json = dict[str, Any]
@@ -106,6 +106,16 @@ def tables(scores: Scores) -> Iterator[Table]:
     ]
     columns = ["", "ends", "precision", "recall", "F1", "correct", "missed", "spurious"]
     yield Table("relations", columns, rows)
+    rows = [
+        [name, measure, *_full("", found)[1:4], found.correct, found.missed, found.spurious]
+        for measure, claims in (scores.claims or {}).items()
+        for name, found in (("mentions", claims.mentions), ("links", claims.links), ("marks", claims.marks))
+    ]
+    rows += [
+        ["BCubed", measure, claims.b_cubed.precision, claims.b_cubed.recall, claims.b_cubed.f1, None, None, None]
+        for measure, claims in (scores.claims or {}).items()
+    ]
+    yield Table("claims", columns, rows)
     names = list(scores.confusion)
     rows = [[one, *line.values()] for one, line in scores.confusion.items()]
     yield Table("confusion (rows: gold; columns: predicted)", ["", *names], rows)

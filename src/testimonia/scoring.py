@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from testimonia.clusters import ClaimScores, read_clusters, score_claims
 from testimonia.errors import Finding, InputError
 from testimonia.extraction import Extraction
 from testimonia.formats import read_gold, read_predictions, taggable, tokens_of
 from testimonia.language import Language
 from testimonia.matching import Floats, Ints, Pairs, Spans, added
-from testimonia.measures import Key, Match
+from testimonia.measures import Accuracy, Interval, Key, Match, Score
 from testimonia.offsets import Ends, Unit
 from testimonia.resampling import Figure, Resampling
 from testimonia.scheme import Scheme
@@ -28,75 +29,12 @@ from testimonia.tallies import MODES, Blocks, Mask, Matching, Tally, aligned, ta
 
 Json = dict[str, Any]
 Drawn = Literal["auto", "documents", "sentences"]
-Interval = tuple[float, float] | None
 
 FEW = 20  # below so many documents sentences are drawn
 MOST_DOCUMENTS = 200  # with an interval of their own
-COUNTS = ("correct", "incorrect", "partial", "missed", "spurious")
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Counts of one mode, and what follows from them; None for 0/0. `ci95` is that of F1.
-
-    precision = credit / actual, recall = credit / possible, F1 = 2 credit / (actual + possible), where credit =
-    correct + partial / 2 (SemEval-2013 task 9.1).
-    """
-
-    correct: int
-    incorrect: int
-    partial: int
-    missed: int
-    spurious: int | None
-    ci95: Interval = None
-
-    @property
-    def possible(self) -> int:
-        return self.correct + self.incorrect + self.partial + self.missed
-
-    @property
-    def actual(self) -> int | None:
-        return None if self.spurious is None else self.correct + self.incorrect + self.partial + self.spurious
-
-    @property
-    def precision(self) -> float | None:
-        return self._credit / self.actual if self.actual else None
-
-    @property
-    def recall(self) -> float | None:
-        return self._credit / self.possible if self.possible else None
-
-    @property
-    def f1(self) -> float | None:
-        both = None if self.actual is None else self.possible + self.actual
-        return 2 * self._credit / both if both else None
-
-    @property
-    def _credit(self) -> float:
-        return self.correct + self.partial / 2
-
-    def as_json(self) -> Json:
-        names = (*COUNTS, "possible", "actual", "precision", "recall", "f1", "ci95")
-        return {name: getattr(self, name) for name in names}
 
 
 ByMode = Mapping[str, Score]
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """How many of so many are right."""
-
-    correct: int
-    compared: int
-    ci95: Interval = None
-
-    @property
-    def accuracy(self) -> float | None:
-        return self.correct / self.compared if self.compared else None
-
-    def as_json(self) -> Json:
-        return {"correct": self.correct, "compared": self.compared, "accuracy": self.accuracy, "ci95": self.ci95}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +58,7 @@ class Scores:
     by_relation: Mapping[str, Mapping[str, Score]]
     confusion: Mapping[str, Mapping[str, int]]
     ceiling: ByMode | None
+    claims: Mapping[str, ClaimScores] | None
     findings: tuple[Finding, ...]
     sides: Sides = field(repr=False)
     pairs: Pairs = field(repr=False)
@@ -128,7 +67,7 @@ class Scores:
         """Everything but the columns, as dictionaries; docs/scoring.md has the shape."""
 
         def plain(value: Any) -> Any:
-            if isinstance(value, Score | Accuracy):
+            if isinstance(value, Score | Accuracy | ClaimScores):
                 return value.as_json()
             if isinstance(value, Figure):
                 return {"f1": value.value, "ci95": value.ci95}
@@ -153,6 +92,8 @@ def score(
     unit: Unit = "code-points",
     ends: Ends = "exclusive",
     model: str | None = None,
+    claims: object = None,
+    gold_claims: object = None,
     drawn: Drawn = "auto",
     resamples: int = 1000,
     seed: int = 1,
@@ -161,8 +102,9 @@ def score(
 
     Both may be a `datasets.Dataset`, an Arrow table, records (dictionaries with `doc_id` and `spans`), or a path;
     predictions also spaCy `Doc`s, entities by doc_id, or tags (see `testimonia.formats`). `mapping` renames predicted
-    labels; `labels` and `languages` choose a part; `scheme` says which labels there may be. Raises InputError and
-    FindingsError with all that is wrong; nothing is scored then.
+    labels; `labels` and `languages` choose a part; `scheme` says which labels there may be. `claims` are predicted
+    claims, a path or records (`testimonia.clusters`), compared with `gold_claims` or, without, with those of a gold
+    that is a dataset folder. Raises InputError and FindingsError with all that is wrong; nothing is scored then.
 
     >>> gold = [{"doc_id": "d1", "language": "fr", "text": "Rome soutient Paris.",
     ...          "spans": [{"start": 0, "end": 4, "label": "ACTOR"}, {"start": 14, "end": 19, "label": "ACTOR"}]}]
@@ -180,7 +122,10 @@ def score(
     reading = read_predictions(predictions, truth, tokens_of(gold), model)
     sides = sides_of(truth, reading.extraction, subset)
     sides = replace(sides, findings=(*reading.findings, *sides.findings))
-    found = score_sides(sides, matching, Resampling(resamples, seed), drawn)
+    clusters = None
+    if claims is not None:
+        clusters = score_claims(read_clusters(gold if gold_claims is None else gold_claims), read_clusters(claims))
+    found = replace(score_sides(sides, matching, Resampling(resamples, seed), drawn), claims=clusters)
     if reading.tokens is None:
         return found
     reachable = replace(sides, predictions=taggable(sides.gold, reading, sides.subset.mapping))
@@ -252,6 +197,7 @@ def score_sides(
         by_relation=nested.get("by_relation", {}),
         confusion=_confusion(sides, pairs),
         ceiling=None,
+        claims=None,
         findings=(*sides.findings, *_too_few(sides.gold, drawn_units)),
         sides=sides,
         pairs=pairs,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from testimonia.claims import Claims, claim_rows, mention_rows
 from testimonia.document import Annotation, Gold, Relation, Span, relation_id, span_id
 from testimonia.errors import InputError
 from testimonia.language import Language
@@ -23,7 +24,7 @@ Json = dict[str, Any]
 # A feature: a dtype name, ("class", names), ("list", feature), or a mapping of names to features (a struct).
 Feature = str | tuple[Literal["class"], list[str]] | tuple[Literal["list"], Any] | dict[str, Any]
 
-CONFIGS = ("documents", "spans", "relations", "tokens", "annotations")
+CONFIGS = ("documents", "spans", "relations", "tokens", "annotations", "claims", "claim_mentions")
 SPLIT = "test"
 
 
@@ -62,6 +63,16 @@ def features(config: str, scheme: Scheme) -> dict[str, Feature]:
     if config == "annotations":
         who: dict[str, Feature] = {"round": "string", "annotator": "string", "state": "string"}
         return {"doc_id": "string", "language": "string"} | who | nested
+    strings: Feature = ("list", "string")
+    if config == "claims":
+        about: dict[str, Feature] = {"claim_id": "string", "type": "string", "gloss": "string"}
+        mark: dict[str, Feature] = {"first": "string", "second": "string", "mark": "string"}
+        return about | {"languages": strings, "documents": strings, "mentions": strings, "marks": ("list", mark)}
+    if config == "claim_mentions":
+        numbers: dict[str, Feature] = {"value_min": "float64", "value_max": "float64"}
+        value: dict[str, Feature] = {"bound": "string"} | numbers | {"unit": "string"}
+        names = ("spans", "texts", "sources", "source_texts", "source_entities")
+        return {"claim_id": "string", "mention_id": "string"} | row | dict.fromkeys(names, strings) | value
     raise ValueError(config)
 
 
@@ -126,8 +137,9 @@ def rows(
     languages: Mapping[str, Language],
     golds: Sequence[Gold],
     annotations: Iterable[Annotation] = (),
+    claims: Claims | None = None,
 ) -> list[Json]:
-    """The rows of a config, sorted; `annotations` is used by the config of that name only."""
+    """The rows of a config, sorted; `annotations` and `claims` are used by the configs of those names only."""
     if config == "documents":
         return [_document_row(gold, scheme) for gold in golds]
     if config == "spans":
@@ -140,6 +152,10 @@ def rows(
         return [_row(gold) | _relation_row(gold, relation) for gold in golds for relation in sorted(gold.relations)]
     if config == "tokens":
         return [row for gold in golds for row in _token_rows(gold, scheme, languages[gold.document.language])]
+    if config == "claims":
+        return claim_rows(claims or Claims(), golds)
+    if config == "claim_mentions":
+        return mention_rows(claims or Claims(), golds, scheme)
     by_id = {gold.document.doc_id: gold for gold in golds}
     return [
         _annotation_row(by_id[annotation.doc_id], annotation, scheme)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from testimonia.errors import InputError
@@ -30,9 +32,9 @@ class Table:
     def error(self, what: str) -> InputError:
         return InputError(f"{self.place}: {what}")
 
-    def _take(self, key: str, kind: type, name: str) -> Any:
+    def _take(self, key: str, kind: type | UnionType, name: str) -> Any:
         value = self._values.pop(key, None)
-        if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        if value is not None and (not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))):
             raise self.error(f"{key} = {value!r} is not {name}; write {name}")
         return value
 
@@ -59,6 +61,13 @@ class Table:
     def boolean(self, key: str, default: bool) -> bool:
         value = self._take(key, bool, "true or false")
         return default if value is None else bool(value)
+
+    def number(self, key: str) -> float | None:
+        """A number, or None where the key is missing."""
+        value = self._take(key, int | float, "a number")
+        if value is not None and not math.isfinite(value):
+            raise self.error(f"{key} = {value} is no finite number; write one")
+        return None if value is None else float(value)
 
     def strings(self, key: str, among: Collection[str] | None = None) -> tuple[str, ...]:
         value = self._take(key, list, "a list of strings") or []

@@ -13,6 +13,7 @@ import pyarrow as pa
 from testimonia import tables
 from testimonia.adjudication import PROVENANCES
 from testimonia.checks import check_gold
+from testimonia.claims import Claims, check_claims, claim_rows, claims_of, mention_rows
 from testimonia.document import (
     Annotation,
     Document,
@@ -31,6 +32,7 @@ from testimonia.scheme import Scheme, column
 from testimonia.seeds import TRANSLATIONS, ZONES
 
 Json = dict[str, Any]
+_MAY_BE_NULL = ("bound", "value_min", "value_max", "unit")  # of a mention that has no value
 
 
 def check_schema(config: str, actual: pa.Schema, scheme: Scheme) -> list[Finding]:
@@ -171,7 +173,11 @@ def check_derived(
     config: str, rows: list[Json], golds: list[Gold], scheme: Scheme, languages: Mapping[str, Language]
 ) -> list[Finding]:
     """Whether the rows of a derived config are those that the documents give."""
-    expected = tables.rows(config, scheme, languages, golds)
+    return _disagreement(config, "doc_id", rows, tables.rows(config, scheme, languages, golds))
+
+
+def _disagreement(config: str, key: str, rows: list[Json], expected: list[Json]) -> list[Finding]:
+    """A finding on the first row that is not as expected."""
     if len(rows) != len(expected):
         message = f"has {len(rows)} rows, the documents give {len(expected)}"
         return [Finding(config, "config-disagrees", message)]
@@ -179,7 +185,7 @@ def check_derived(
         if actual != wanted:
             names = ", ".join(name for name in wanted if actual.get(name) != wanted[name])
             message = f"{names} differ from what the documents give"
-            return [Finding(f"{config} row {index} ({wanted['doc_id']})", "config-disagrees", message)]
+            return [Finding(f"{config} row {index} ({wanted[key]})", "config-disagrees", message)]
     return []
 
 
@@ -224,6 +230,28 @@ def check_others(
         findings += [
             Finding(f"{where}: {f.place}", f.id, f.message, "warning") for f in check_golds([other], scheme, languages)
         ]
+    return findings
+
+
+def check_claim_tables(
+    claim_table: list[Json], mention_table: list[Json], golds: list[Gold], frame: Claims, scheme: Scheme
+) -> list[Finding]:
+    """The checks of the claims in rows of their two configs; `frame` has the types and labels that are allowed."""
+    for config, rows in (("claims", claim_table), ("claim_mentions", mention_table)):
+        for row in rows:
+            null = [name for name, value in row.items() if value is None and name not in _MAY_BE_NULL]
+            null += [name for name, value in row.items() if isinstance(value, list) and None in value]
+            if null:
+                message = f"{', '.join(null)} is null or holds a null"
+                return [Finding(f"{config} {row['claim_id']}", "null", message)]
+    claims = claims_of(claim_table, mention_table, frame)
+    findings = check_claims(claims, golds)
+    if not findings:
+        for config, rows, wanted in (
+            ("claims", claim_table, claim_rows(claims, golds)),
+            ("claim_mentions", mention_table, mention_rows(claims, golds, scheme)),
+        ):
+            findings += _disagreement(config, "claim_id", rows, wanted)
     return findings
 
 
