@@ -11,9 +11,13 @@ import yaml
 
 from testimonia import tables
 from testimonia.adjudication import PROVENANCES
+from testimonia.agreement import Agreement
+from testimonia.audit import Audit, estimate_text, summary
+from testimonia.claims import MARKS, Claims, claim_rows
 from testimonia.document import Annotation, Gold
 from testimonia.errors import InputError
 from testimonia.language import Language
+from testimonia.report import show
 from testimonia.scheme import Attribute, Scheme
 
 Json = dict[str, Any]
@@ -77,8 +81,11 @@ def blocks(
     languages: Mapping[str, Language],
     golds: Sequence[Gold],
     annotations: Sequence[Annotation],
+    claims: Claims,
+    agreements: Mapping[str, Agreement],
+    audits: Mapping[str, Audit],
 ) -> dict[str, str]:
-    """Every generated block by name, each a table and a newline."""
+    """Every generated block by name, tables and newlines; agreements by round and audits by name, in their order."""
     return {
         "documents": _documents(golds),
         "spans": _spans(scheme, golds),
@@ -86,6 +93,10 @@ def blocks(
         "relations": _relations(scheme, golds),
         "provenance": _provenance(scheme, golds),
         "annotators": _annotators(annotations),
+        "agreement": _agreement(agreements),
+        "pairs": _pairs(agreements),
+        "audits": _audits(audits),
+        "claims": _claims(claims, golds),
         "token-edges": _token_edges(scheme, languages, golds),
         "columns": _columns(scheme),
     }
@@ -172,6 +183,62 @@ def _annotators(annotations: Sequence[Annotation]) -> str:
         spans = sum(len(a.spans) for a in own if a.state == "submitted")
         rows.append([*key, states["submitted"], states["skipped"], states["draft"], spans])
     return table(["round", "annotator", "submitted", "skipped", "drafts", "spans submitted"], rows)
+
+
+def _agreement(agreements: Mapping[str, Agreement]) -> str:
+    rows = []
+    for name, agreement in agreements.items():
+        figures = agreement.figures
+        groups = [("all", figures["overall"]), *figures["by_label"].items()]
+        for what, found in groups:
+            strict, partial = found["span_f1"]["strict"], found["span_f1"]["partial"]
+            rows.append([name, what, show(strict), show(partial), show(found["alpha_u"])])
+        for what, found in [("relations", figures["overall"]["relation_f1"])] + [
+            (what, found["f1"]) for what, found in figures["by_relation"].items()
+        ]:
+            rows.append([name, what, show(found), "", ""])
+        for what, found in figures["attributes"].items():
+            kept = f"{found['agreed']} of {found['compared']} equal, alpha {show(found['alpha'])}"
+            rows.append([name, f"`{what}`", kept, "", ""])
+    return table(["round", "what", "F1 strict", "F1 partial", "alpha_U"], rows)
+
+
+def _pairs(agreements: Mapping[str, Agreement]) -> str:
+    names = list(dict.fromkeys(name for a in agreements.values() for name in a.figures["by_label"]))
+    rows = []
+    for round_id, agreement in agreements.items():
+        for pair, found in agreement.figures["by_pair"].items():
+            for mode in ("strict", "partial"):
+                own = [show(found["by_label"][name]["span_f1"][mode]) for name in names]
+                rows.append([round_id, pair, mode, show(found["span_f1"][mode]), *own])
+    return table(["round", "readers", "F1", "all", *names], rows)
+
+
+def _audits(audits: Mapping[str, Audit]) -> str:
+    rows = []
+    for name, audit in audits.items():
+        said = summary(audit)
+        for who, own in said["by"].items():
+            planted = f"{own['recalled']} of {own['planted']}" if own["planted"] is not None else ""
+            rows.append([name, who, planted, own["candidates"], own["confirmed"], "", "", ""])
+        estimates = [
+            estimate_text(said[key]["value"], said[key]["ci95"])
+            for key in ("capture_recapture", "by_recall", "residual")
+        ]
+        rows.append([name, "all", "", said["candidates"], said["confirmed"], *estimates])
+    head = ["audit", "by", "planted errors found", "candidates", "confirmed errors"]
+    return table([*head, "left by capture-recapture", "left by recall", "left, at least"], rows)
+
+
+def _claims(claims: Claims, golds: Sequence[Gold]) -> str:
+    rows = []
+    for claim, row in zip(claims.claims, claim_rows(claims, golds), strict=True):
+        marks = Counter(mark.mark for mark in claim.marks)
+        counts = [marks[mark] for mark in MARKS]
+        rows.append(
+            [f"`{claim.id}`", claim.type, claim.gloss, ", ".join(row["languages"]), len(claim.mentions), *counts]
+        )
+    return table(["claim", "type", "gloss", "languages", "mentions", *MARKS], rows)
 
 
 def _token_edges(scheme: Scheme, languages: Mapping[str, Language], golds: Sequence[Gold]) -> str:

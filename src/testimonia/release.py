@@ -14,11 +14,13 @@ import pyarrow as pa
 
 from testimonia import __version__, card, tables
 from testimonia.adjudication import gold_of
+from testimonia.agreement import measure_agreement
+from testimonia.audit import read_audit
 from testimonia.claims import check_claims
 from testimonia.corpus import Corpus
 from testimonia.document import Annotation, Gold
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
-from testimonia.exports import read_annotations
+from testimonia.exports import read_annotations, read_corpus_round
 from testimonia.files import locked, read_json, replaced_folder, sha256_of, write_atomic, write_json
 from testimonia.label_config import render_label_config
 from testimonia.validation import (
@@ -72,10 +74,25 @@ def export_gold(corpus: Corpus) -> Release:
     with locked(card_path):
         source = _read_card(card_path)
         card_header, prose = card.split_header(source)
-        body = card.render_card(prose, card.blocks(corpus.scheme, corpus.languages, golds, annotations))
+        body = card.render_card(prose, _blocks(corpus, golds, annotations))
         manifest = _build(corpus, golds, annotations, card_header, body)
         write_atomic(card_path, source[: len(source) - len(prose)] + body)
     return Release(manifest, tuple(findings))
+
+
+def _blocks(corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation]) -> dict[str, str]:
+    agreements = {}
+    for one in corpus.rounds:
+        source = read_corpus_round(corpus, one) if one.kind == "annotation" else None
+        if source and len({a.annotator for a in source.annotations if a.state == "submitted"}) > 1:
+            agreements[one.id] = measure_agreement(source, corpus.languages)
+    audits = {path.name: read_audit(path, corpus.by_id) for path in audit_folders(corpus.folder)}
+    return card.blocks(corpus.scheme, corpus.languages, golds, annotations, corpus.claims, agreements, audits)
+
+
+def audit_folders(folder: Path) -> list[Path]:
+    """The audits of a corpus, in the order of their names."""
+    return sorted(path for path in (folder / "labeling" / "audits").glob("*") if path.is_dir())
 
 
 def _build(
@@ -148,7 +165,8 @@ def _inputs(corpus: Corpus) -> dict[str, str]:
     labeling = corpus.folder / "labeling"
     paths += [path for path in labeling.rglob("*") if path.is_file() and path.suffix in (".toml", ".md", ".xml")]
     paths = [path for path in paths if labeling / "baseline" not in path.parents]  # the baseline makes no gold
-    for one in corpus.released:
+    paths += [path for audit in audit_folders(corpus.folder) for path in audit.glob("*.json*")]
+    for one in corpus.rounds:
         paths += (corpus.exports / one.id).glob("*.json")
     return {path.relative_to(corpus.folder).as_posix(): sha256_of(path) for path in sorted(set(paths))}
 
