@@ -4,7 +4,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: env demo label test check browser lock clean
+.PHONY: env demo label test check browser database lock clean
 
 env: .venv/.done
 
@@ -24,7 +24,10 @@ label: env
 browser:
 	@command -v chromium >/dev/null || sh scripts/install.sh chromium fonts-noto-core
 
-test: env browser
+database:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || sh scripts/install.sh postgresql
+
+test: env browser database
 	$(BIN)/pytest
 
 check: env

@@ -333,3 +333,55 @@ def test_only_whole_addresses_become_pseudonyms(tmp_path: Path) -> None:
         "updated_by": [bojo],
         "annotations": [{"completed_by": "user-9"}],
     }
+
+
+def test_another_server_by_its_address_and_either_kind_of_key(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, legacy = studio.address.url, studio.address.token
+    answer = httpx.post(f"{url}/api/token/", headers={"Authorization": f"Token {legacy}"})
+    for number, key in enumerate((legacy, answer.json()["token"])):
+        monkeypatch.setenv("LABEL_STUDIO_URL", url + "/")
+        monkeypatch.setenv("LABEL_STUDIO_API_KEY", key)
+        done = run(tmp_path / "nothing here", "load-seeds", "--round", "first", "--corpus", str(ROOT))
+        assert (done.returncode, "5 articles loaded" in done.stdout or "5 were there" in done.stdout) == (0, True)
+        assert key not in done.stdout + done.stderr
+        with Studio(server.address(tmp_path)) as one:
+            email = f"by-key-{number}@example.org"
+            one.sign_up(email)
+            assert email in one.users().values()
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
+    refused = run(tmp_path, "load-seeds", "--corpus", str(ROOT))
+    assert (refused.returncode, "HTTP 401" in refused.stderr, "Traceback" in refused.stderr) == (2, True, False)
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "message"),
+    [
+        ("https://studio.example.org", "", "LABEL_STUDIO_API_KEY is not set"),
+        ("", "k", "LABEL_STUDIO_URL is not set"),
+        ("studio.example.org", "k", "is no address"),
+        ("http://studio.example.org", "k", "use https, or set LABEL_STUDIO_ALLOW_HTTP=1"),
+        ("https://me:secret@studio.example.org", "k", "leave them out"),
+    ],
+)
+def test_an_address_that_will_not_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, key: str, message: str
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", key)
+    with pytest.raises(StudioError, match=message) as raised:
+        server.address(tmp_path)
+    assert "secret" not in str(raised.value)
+    if message.startswith("use https"):
+        monkeypatch.setenv("LABEL_STUDIO_ALLOW_HTTP", "1")
+        assert server.address(tmp_path).url == url
+
+
+def test_a_server_that_is_too_old_or_grants_too_little(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio.check(["projects.create"])
+    with pytest.raises(StudioError, match=r"owner@example.net may not tasks.fly; ask an administrator"):
+        studio.check(["tasks.fly"])
+    monkeypatch.setattr(studios, "OLDEST", (99, 0))
+    with pytest.raises(StudioError, match=r"is Label Studio 1\.\d+\.\d+; 99\.0 is needed"):
+        studio.check()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -33,6 +34,12 @@ MIN_RESAMPLES = 100
 ANNOTATE, BUILD, EVALUATE, RELEASE = "annotate", "build", "evaluate", "release"
 
 CorpusOption = Annotated[Path, typer.Option("--corpus", help="Folder with seeds/, labeling/ and dataset/.")]
+DatabaseOption = Annotated[
+    str,
+    typer.Option(
+        envvar="TESTIMONIA_DATABASE", help="postgresql://user@host:port/name instead of sqlite.", show_default=False
+    ),
+]
 RoundOption = Annotated[
     str | None, typer.Option("--round", help="Round of labeling/rounds.toml; the last annotation round if not given.")
 ]
@@ -80,15 +87,17 @@ def _options(
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
     show_password: Annotated[bool, typer.Option("--show-password", help="Print the password too.")] = False,
+    database: DatabaseOption = "",
 ) -> None:
     """Start the embedded Label Studio and keep it up until Ctrl+C."""
     from testimonia import server
 
     _stop_on_sigterm()
+    _check_database(database)
     folder = server.home()
     typer.echo(f"starting Label Studio (data in {folder}); the first start takes up to two minutes")
     try:
-        with server.running(folder, port) as one:
+        with server.running(folder, port, database) as one:
             secrets = server.read_secrets(folder)
             password = secrets["password"] if show_password else f"in {folder / 'secrets.json'}"
             typer.echo(
@@ -100,19 +109,20 @@ def serve(
 
 
 @app.command(rich_help_panel=ANNOTATE)
-def label(corpus: CorpusOption = Path(), round_: RoundOption = None) -> None:
+def label(corpus: CorpusOption = Path(), round_: RoundOption = None, database: DatabaseOption = "") -> None:
     """Start Label Studio with the articles and their annotations loaded, and keep it up for annotators until Ctrl+C."""
     from testimonia import corpus as corpora
     from testimonia import server, transfer
     from testimonia.studio import Studio
 
     _stop_on_sigterm()
+    _check_database(database)
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
     folder = server.home()
     typer.echo(f"starting Label Studio (data in {folder}); the first start takes up to two minutes")
     try:
-        with server.running(folder) as up, Studio(up.address) as studio:
+        with server.running(folder, database=database) as up, Studio(up.address) as studio:
             transfer.load_seeds(read, studio, one, True, _progress("loading"))
             project = studio.project(transfer.project_title(read, one))
             typer.echo(
@@ -139,7 +149,7 @@ def load_seeds(
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
-    with _studio() as studio:
+    with _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
         loaded = transfer.load_seeds(read, studio, one, with_annotations, _progress("loading"))
     typer.echo(
         f"{transfer.project_title(read, one)}: {loaded.new} articles loaded, {loaded.present} were there, "
@@ -164,7 +174,7 @@ def pull_annotations(
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
-    with _studio() as studio:
+    with _studio("tasks.view") as studio:
         pulled = transfer.pull_annotations(read, studio, one, server.home(), _progress("pulling"), replace)
     kinds: dict[str, tuple[str, ...]] = asdict(pulled)
     if as_json:
@@ -195,7 +205,7 @@ def adjudicate(
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_, "adjudication")
-    with _studio() as studio:
+    with _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
         done = transfer.adjudicate(read, studio, one, with_annotations, _progress("loading"))
         project = studio.project(transfer.project_title(read, one))
         address = studio.address.url
@@ -650,11 +660,23 @@ def demo(
     run_demo(corpus, work, typer.echo)
 
 
-def _studio() -> Studio:
+def _check_database(database: str) -> None:
+    """Raises InputError where a password stands on the command line, for everybody on this machine to see."""
+    if re.match(r"[^/]+://[^/@]*:[^/@]+@", database) and database in " ".join(sys.argv):
+        raise InputError(
+            "--database: holds a password, which every process of this machine can see; set TESTIMONIA_DATABASE, or "
+            "leave the password to PGPASSWORD or ~/.pgpass"
+        )
+
+
+def _studio(*rights: str) -> Studio:
+    """The server in use, known to be new enough and to grant these rights."""
     from testimonia import server
     from testimonia.studio import Studio
 
-    return Studio(server.address(server.home()))
+    studio = Studio(server.address(server.home()))
+    studio.check(rights)
+    return studio
 
 
 def _print_findings(findings: Iterable[Finding], err: bool = False) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -64,13 +66,38 @@ def home() -> Path:
 
 
 def address(folder: Path) -> Address:
-    """The server that runs from this folder. Raises StudioError where none does."""
+    """The server named by $LABEL_STUDIO_URL and $LABEL_STUDIO_API_KEY, else the one that runs from this folder.
+
+    Raises StudioError where none does, where one of the variables is missing, or where the token would travel in
+    the clear to another machine (unless $LABEL_STUDIO_ALLOW_HTTP is 1).
+    """
+    url, key = os.environ.get("LABEL_STUDIO_URL", "").rstrip("/"), os.environ.get("LABEL_STUDIO_API_KEY", "").strip()
+    if url or key:
+        return _remote(url, key)
     path = folder / "server.json"
     if path.is_file():
         running = read_json(path)
         if isinstance(running, dict) and _healthy(str(running.get("url"))):
             return Address(running["url"], read_secrets(folder)["token"])
     raise StudioError("no Label Studio is running; start one with `testimonia serve` in another terminal")
+
+
+def _remote(url: str, key: str) -> Address:
+    if not url or not key:
+        missing = "LABEL_STUDIO_API_KEY" if url else "LABEL_STUDIO_URL"
+        raise StudioError(f"{missing} is not set; both are needed for a Label Studio of your own")
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise StudioError(f"LABEL_STUDIO_URL = {url!r} is no address; write one such as https://studio.example.org")
+    if parts.username or parts.password:
+        raise StudioError("LABEL_STUDIO_URL holds a user or password; leave them out, the key is enough")
+    local = parts.hostname == "localhost" or re.fullmatch(r"127(\.\d+){3}|::1", parts.hostname)
+    if parts.scheme == "http" and not local and os.environ.get("LABEL_STUDIO_ALLOW_HTTP") != "1":
+        raise StudioError(
+            f"{url}: over plain HTTP everybody on the way could read the key; use https, or set "
+            "LABEL_STUDIO_ALLOW_HTTP=1 if the network is yours"
+        )
+    return Address(url, key)
 
 
 def read_secrets(folder: Path) -> Mapping[str, str]:
@@ -91,11 +118,14 @@ def read_secrets(folder: Path) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, port: int = 0) -> Iterator[Server]:
+def running(folder: Path, port: int = 0, database: str = "") -> Iterator[Server]:
     """Starts the server, yields once it answers, and stops it. Port 0: a free one.
 
-    Raises StudioError where the package is missing, the folder is in use, or it does not come up in time.
+    `database`: `postgresql://user@host:port/name`, else sqlite in the folder. Without a password in it, PostgreSQL's
+    own ways to find one hold (PGPASSWORD, ~/.pgpass). Raises StudioError where the package is missing, the folder is
+    in use, the database is none, or the server does not come up in time.
     """
+    store = _store(database)
     command = shutil.which("label-studio", path=os.pathsep.join([str(Path(sys.executable).parent), os.defpath]))
     if command is None:
         raise StudioError("the package label-studio is not installed; pip install 'testimonia[studio]'")
@@ -106,7 +136,8 @@ def running(folder: Path, port: int = 0) -> Iterator[Server]:
         log = os.open(folder / "studio.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         process = subprocess.Popen(
             [command, "start", "--no-browser", "--port", str(port), "--internal-host", "127.0.0.1"],
-            env=_environment(folder, url, values),
+            env=_environment(folder, url, values) | store,
+            cwd=folder,  # Label Studio tells everybody the last commit of the folder it runs in
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -135,7 +166,6 @@ def _environment(folder: Path, url: str, values: Mapping[str, str]) -> dict[str,
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
         "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
         "SECRET_KEY": values["secret_key"],
-        "DJANGO_DB": "sqlite",
         "COLLECT_ANALYTICS": "false",
         "LATEST_VERSION_CHECK": "false",
         "SENTRY_DSN": "",
@@ -144,11 +174,36 @@ def _environment(folder: Path, url: str, values: Mapping[str, str]) -> dict[str,
     }
 
 
+def _store(database: str) -> dict[str, str]:
+    """The variables that tell Label Studio its database."""
+    if not database:
+        return {"DJANGO_DB": "sqlite"}
+    parts = urllib.parse.urlsplit(database)
+    try:
+        port = parts.port or 5432
+    except ValueError:
+        port = 0
+    name = parts.path.removeprefix("/")
+    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not name or "/" in name or not port:
+        raise StudioError("the database is not written as postgresql://user@host:port/name")
+    return {
+        "DJANGO_DB": "default",
+        "POSTGRE_USER": urllib.parse.unquote(parts.username or os.environ.get("PGUSER") or "postgres"),
+        "POSTGRE_PASSWORD": urllib.parse.unquote(parts.password or ""),
+        "POSTGRE_NAME": urllib.parse.unquote(name),
+        "POSTGRE_HOST": parts.hostname,
+        "POSTGRE_PORT": str(port),
+    }
+
+
 def _wait(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise StudioError(f"Label Studio did not start; see {folder / 'studio.log'}")
+            log = folder / "studio.log"
+            lines = [line for line in log.read_text(errors="replace").splitlines() if "OperationalError" in line]
+            why = f": {lines[-1].strip()}" if lines else ""
+            raise StudioError(f"Label Studio did not start{why}; see {log}")
         if _healthy(url):
             return
         time.sleep(0.3)

@@ -24,6 +24,7 @@ Json = dict[str, Any]
 Progress = Callable[[int, int], None]
 
 BATCH = 200
+OLDEST = (1, 23)  # what the tests run against; no older one was tried
 PSEUDONYM_DOMAIN = "example.org"
 _NO_RETRY: Any = {"max_retries": 0, "timeout_in_seconds": 600}
 PSEUDONYM = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -66,6 +67,23 @@ class Studio:
 
     def __exit__(self, *exception: object) -> None:
         self._http.close()
+
+    def check(self, rights: Sequence[str] = ()) -> None:
+        """Raises StudioError where the server is older than OLDEST, or the account lacks one of these rights."""
+        with _told("ask for the version and the account"):
+            release = str(self.client.versions.get().release or "")
+            whoami: Any = self.client.users.whoami()
+        numbers = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
+        if not numbers or numbers < OLDEST:
+            wanted = ".".join(map(str, OLDEST))
+            raise StudioError(
+                f"{self.address.url}: is Label Studio {release or 'of no known version'}; {wanted} is needed"
+            )
+        known = getattr(whoami, "permissions", None)
+        missing = [right for right in rights if known is not None and right not in known]
+        if missing:
+            message = f"the account {whoami.email} may not {', '.join(missing)}; ask an administrator"
+            raise StudioError(f"{self.address.url}: {message}, or use the key of another account")
 
     def project(self, title: str) -> int | None:
         """The id of the only project with this title. Raises StudioError where there are two."""
@@ -236,9 +254,8 @@ class Studio:
             _told("sign up an annotator"),
             httpx.Client(base_url=self.address.url, follow_redirects=True, timeout=60) as http,
         ):
-            token = http.get("/api/invite", headers={"Authorization": f"Token {self.address.token}"})
-            token.raise_for_status()
-            invitation = {"token": token.json()["token"]}
+            invite = self.client.organizations.invites.get_invite_link()
+            invitation = {"token": str(invite.token)}
             form = http.get("/user/signup/", params=invitation)
             form.raise_for_status()
             values = {"email": email, "password": password, "csrfmiddlewaretoken": http.cookies.get("csrftoken", "")}
