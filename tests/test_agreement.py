@@ -251,8 +251,8 @@ def test_files_of_one_annotator_each_are_put_together(exports: Path, tmp_path: P
         apart.of(["nobody"])
 
 
-def test_the_round_of_the_corpus_has_one_annotator() -> None:
-    done = CliRunner().invoke(app, ["measure-agreement", "--corpus", str(ROOT), "--json"])
+def test_the_first_round_of_the_corpus_has_one_annotator() -> None:
+    done = CliRunner().invoke(app, ["measure-agreement", "--round", "first", "--corpus", str(ROOT), "--json"])
     assert done.exit_code == 1
     found = json.loads(done.stdout)
     assert [f["id"] for f in found["findings"] if f["severity"] == "error"] == ["annotators-too-few"]

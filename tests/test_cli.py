@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from testimonia import __version__
+from testimonia.corpus import read_corpus
 from tests.conftest import ROOT
 
 
@@ -36,11 +37,11 @@ def test_version_and_usage() -> None:
 
 
 def test_a_finding_is_exit_code_1(copy: Path) -> None:
-    card = copy / "dataset" / "README.md"
-    card.write_text(card.read_text().replace("version: 0.2.1", "version: 0.3.0"))
+    card, version = copy / "dataset" / "README.md", read_corpus(copy).version
+    card.write_text(card.read_text().replace(f"version: {version}", "version: 9.9.9"))
     done = run("validate-dataset", "--corpus", copy)
     assert done.returncode == 1
-    assert "error: card: version is 0.3.0, the manifest says 0.2.1 [card-disagrees]" in done.stdout
+    assert f"error: card: version is 9.9.9, the manifest says {version} [card-disagrees]" in done.stdout
     records = json.loads(run("validate-dataset", "--corpus", copy, "--json").stdout)["findings"]
     assert {"card-disagrees", "checksum", "too-long"} == {record["id"] for record in records}
 
@@ -70,7 +71,7 @@ def test_parquet_files_and_folders(tmp_path: Path) -> None:
         ("labeling/rounds.toml", b'version = "1"', "is not major.minor.patch"),
         ("labeling/languages/ro.toml", b"", "name is missing"),
         ("DATASET_CARD.md", b"# no header", "no YAML header"),
-        ("DATASET_CARD.md", b"---\na: 1\n---\n", "it needs annotators, attributes"),
+        ("DATASET_CARD.md", b"---\na: 1\n---\n", "it needs agreement, annotators"),
     ],
 )
 def test_export_gold_refuses_and_writes_nothing(copy: Path, path: str, data: bytes, message: str) -> None:

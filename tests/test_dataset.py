@@ -49,7 +49,7 @@ def test_an_error_in_an_export_writes_nothing(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-@pytest.mark.parametrize("config", tables.CONFIGS)
+@pytest.mark.parametrize("config", MANIFEST["configs"])
 def test_load_dataset(config: str, streaming: bool, tmp_path: Path, corpus: Corpus) -> None:
     cache = str(tmp_path)
     loaded = datasets.load_dataset(str(DATASET), config, split="test", streaming=streaming, cache_dir=cache)

@@ -112,7 +112,7 @@ def test_a_client_killed_in_mid_load_and_loaded_again(studio: Studio, corpus: Co
     (copy / "seeds" / "sources.toml").write_text("".join(entries))
     scheme = copy / "labeling" / "scheme.toml"
     scheme.write_text(scheme.read_text().replace('name = "testimonia"', 'name = "killed client"'))
-    command = [sys.executable, "-m", "testimonia.cli", "load-seeds", "--corpus", str(copy)]
+    command = [sys.executable, "-m", "testimonia.cli", "load-seeds", "--round", "first", "--corpus", str(copy)]
     client = subprocess.Popen(command, env=environment(home), stderr=subprocess.PIPE, text=True)
     assert client.stderr is not None
     for line in client.stderr:
@@ -125,7 +125,7 @@ def test_a_client_killed_in_mid_load_and_loaded_again(studio: Studio, corpus: Co
     time.sleep(1)
     before = len(doc_ids(studio, there))
     assert 200 <= before < 905
-    finished = run(home, "load-seeds", "--corpus", str(copy))
+    finished = run(home, "load-seeds", "--round", "first", "--corpus", str(copy))
     assert finished.returncode == 0, finished.stderr
     assert Counter(doc_ids(studio, there)) == Counter(d.doc_id for d in there.documents)
 
@@ -215,10 +215,11 @@ def test_a_second_annotator_drafts_and_skipped(studio: Studio, copy: Path, tmp_p
 def test_the_commands_from_load_to_validate(home: Path, studio: Studio, copy: Path) -> None:
     scheme = copy / "labeling" / "scheme.toml"
     scheme.write_text(scheme.read_text().replace('name = "testimonia"', 'name = "commands"'))
+    load = ["load-seeds", "--with-annotations", "--round", "first"]
     for arguments, said in (
-        (["load-seeds", "--with-annotations"], "5 articles loaded, 0 were there, 5 annotations added"),
-        (["load-seeds", "--with-annotations"], "0 articles loaded, 5 were there, 0 annotations added"),
-        (["pull-annotations"], "changed       5"),
+        (load, "5 articles loaded, 0 were there, 5 annotations added"),
+        (load, "0 articles loaded, 5 were there, 0 annotations added"),
+        (["pull-annotations", "--round", "first"], "changed       5"),
         (["export-gold"], "305 spans, 82 relations"),
         (["validate-dataset"], "0 errors"),
     ):

@@ -84,6 +84,38 @@ def _options(
 
 
 @app.command(rich_help_panel=ANNOTATE)
+def init(
+    folder: Annotated[Path, typer.Argument(help="A folder that is empty or not there.")],
+    name: Annotated[str, typer.Option(prompt=True, help="Of the corpus: lower-case words joined by hyphens.")],
+    languages: Annotated[str, typer.Option(prompt="Languages (codes, by commas)", help="Such as en,he,zh.")],
+    labels: Annotated[str, typer.Option(prompt="Labels (by commas)", help="Such as PERSON,PLACE.")],
+    purpose: Annotated[str, typer.Option(prompt="What it is, in a sentence", help="For README and card.")] = "",
+) -> None:
+    """Start a new corpus of this shape: scheme, guidelines, card, languages. Asks for what is not given."""
+    from testimonia import starter
+
+    paths = starter.start_corpus(folder, name, purpose, _listed([languages]), _listed([labels]))
+    for path in paths:
+        typer.echo(f"wrote {path}")
+    typer.echo(f"next: edit {folder / 'labeling/scheme.toml'}, then testimonia add-document FILE --corpus {folder}")
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def add_document(
+    file: Annotated[Path, typer.Argument(help="A text in UTF-8.")],
+    doc_id: Annotated[str, typer.Option("--id", help="Lower-case words joined by hyphens, such as en-1.")],
+    language: Annotated[str, typer.Option(help="A code with a file under labeling/languages/.")],
+    title: Annotated[str, typer.Option(help="The headline.")] = "",
+    translation: Annotated[str, typer.Option(help="human, machine or unknown.")] = "unknown",
+    corpus: CorpusOption = Path(),
+) -> None:
+    """Put an article into seeds/, verbatim, with its entry in sources.toml."""
+    from testimonia import starter
+
+    typer.echo(f"{starter.add_document(corpus, file, doc_id, language, title, translation)} is in the corpus")
+
+
+@app.command(rich_help_panel=ANNOTATE)
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
     show_password: Annotated[bool, typer.Option("--show-password", help="Print the password too.")] = False,

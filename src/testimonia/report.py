@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from testimonia.adjudication import Docket
 from testimonia.agreement import DEFINITIONS, MODES, Agreement, frequent, none_of, only_one
@@ -178,9 +178,11 @@ def _around(text: str, span: Span, width: int = 30) -> tuple[str, str, str]:
 
 
 def environment() -> Environment:
+    """The templates of pages and of files; values are escaped in HTML."""
     environment = Environment(
         loader=PackageLoader("testimonia"),
-        autoescape=True,
+        autoescape=select_autoescape(["html"]),
+        keep_trailing_newline=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

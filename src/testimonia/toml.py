@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
 from collections.abc import Collection
@@ -101,3 +102,8 @@ class Table:
         """Raises InputError where keys are left that nobody reads."""
         if self._values:
             raise self.error(f"unknown key {next(iter(self._values))!r}; is it misspelt?")
+
+
+def quoted(text: str) -> str:
+    """A string as TOML writes it: a basic string, in one line."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
