@@ -4,7 +4,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: env demo label test check browser database lock clean
+.PHONY: env demo label test pythons check browser database lock clean
 
 env: .venv/.done
 
@@ -29,6 +29,18 @@ database:
 
 test: env browser database
 	$(BIN)/pytest
+
+# The tests that need neither server nor browser, on each later Python that this machine has.
+pythons:
+	@for version in 3.12 3.13; do \
+	  python$$version -c '' 2>/dev/null || { echo "python$$version: not on this machine"; continue; }; \
+	  home=build/python$$version; \
+	  test -f $$home/.done || { rm -rf $$home && python$$version -m venv $$home \
+	    && $$home/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
+	    && $$home/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . \
+	    && touch $$home/.done; } || exit 1; \
+	  echo "python$$version" && $$home/bin/pytest -q -m "not server and not browser" || exit 1; \
+	done
 
 check: env
 	$(BIN)/ruff check --quiet .
