@@ -11,9 +11,9 @@ from testimonia.adjudication import candidates_of, docket_of, gold_of, provenanc
 from testimonia.corpus import Corpus, Round, read_corpus, read_rounds
 from testimonia.document import Annotation, Document, Relation, Span
 from testimonia.errors import InputError
-from testimonia.exports import round_annotations
 from testimonia.label_config import DECISION, KEEP
 from testimonia.report import differences_html
+from testimonia.rounds import round_annotations
 from testimonia.tasks import parse_tasks
 from tests.conftest import two_readers
 

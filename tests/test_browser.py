@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Span, attributes_of
-from testimonia.exports import read_annotations
+from testimonia.rounds import read_annotations
 from testimonia.studio import Studio
 from testimonia.transfer import load_seeds, project_title, pull_annotations
 from tests.conftest import SHOTS

@@ -13,8 +13,8 @@ from playwright.sync_api import Page
 from testimonia.adjudication import docket_of
 from testimonia.corpus import Corpus, read_corpus
 from testimonia.errors import FindingsError, InputError
-from testimonia.exports import round_annotations
 from testimonia.release import build_gold, export_gold, validate_dataset
+from testimonia.rounds import round_annotations
 from testimonia.studio import Studio
 from testimonia.transfer import adjudicate, load_seeds, project_title, pull_annotations
 from tests.conftest import SHOTS, two_readers

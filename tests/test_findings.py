@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from testimonia import demo, gamma, release, tables
+from testimonia import demo, dialects, gamma, release, tables
 from testimonia.adjudication import gold_of
 from testimonia.agreement import measure_agreement
 from testimonia.checks import check_gold
@@ -20,8 +20,9 @@ from testimonia.comparison import compare
 from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of
 from testimonia.errors import Finding, FindingsError
-from testimonia.exports import read_annotations, read_exports
+from testimonia.exports import read_exports
 from testimonia.quotes import ground_records
+from testimonia.rounds import read_annotations
 from testimonia.scoring import score
 from testimonia.tasks import parse_tasks
 from tests.conftest import DATA, ROOT, copy_corpus
@@ -60,7 +61,7 @@ def test_each_check_fires_on_its_file(
 
 
 def test_every_check_has_a_file() -> None:
-    ids = {"relation-duplicate", "span-duplicate"}  # made of the kind and -duplicate
+    ids = {"relation-duplicate", "span-duplicate"} | set(dialects.TOLD)  # made of the kind and -duplicate, of a table
     for name in (
         "tasks",
         "checks",
@@ -69,6 +70,8 @@ def test_every_check_has_a_file() -> None:
         "release",
         "adjudication",
         "exports",
+        "dialects",
+        "rounds",
         "demo",
         "passes",
         "agreement",

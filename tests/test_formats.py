@@ -19,11 +19,11 @@ from spacy.tokens import DocBin, Span
 
 from testimonia.corpus import Corpus
 from testimonia.errors import FindingsError, InputError
-from testimonia.exports import read_round
 from testimonia.extraction import of_rows, of_table
 from testimonia.formats import read_gold, read_predictions, spans_of_tags, taggable, tokens_of
-from testimonia.offsets import to_code_points
+from testimonia.rounds import read_round
 from testimonia.scoring import score
+from testimonia.units import to_code_points
 from tests.strategies import texts
 from tests.test_scoring import counts
 

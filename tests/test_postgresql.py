@@ -18,7 +18,7 @@ import pytest
 from testimonia import server
 from testimonia.corpus import Round, read_corpus
 from testimonia.errors import StudioError
-from testimonia.exports import round_annotations
+from testimonia.rounds import round_annotations
 from testimonia.studio import Studio
 from testimonia.transfer import load_seeds, pull_annotations
 from tests.test_studio import quiet, run

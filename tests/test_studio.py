@@ -25,8 +25,8 @@ from testimonia import studio as studios
 from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Document
 from testimonia.errors import FindingsError, StudioError
-from testimonia.exports import read_annotations, read_round
 from testimonia.release import export_gold, validate_dataset
+from testimonia.rounds import read_annotations, read_round
 from testimonia.studio import Pseudonyms, Studio
 from testimonia.transfer import load_seeds, project_title, pull_annotations
 from tests.conftest import ROOT

@@ -9,9 +9,9 @@ from hypothesis import given
 
 from testimonia.document import Document, Relation, Span
 from testimonia.scheme import Scheme, read_scheme
-from testimonia.tasks import parse_tasks, same_text, utf16_to_code_points
+from testimonia.tasks import parse_tasks, same_text
 from tests.conftest import DATA, ROOT
-from tests.strategies import texts, texts_with_spans
+from tests.strategies import texts_with_spans
 
 SCHEME: Scheme = read_scheme(ROOT / "labeling" / "scheme.toml")
 Json = dict[str, Any]
@@ -54,13 +54,6 @@ def test_spans_come_back_in_either_unit(case: tuple[str, list[Span]]) -> None:
         assert finding.id in ("unit-utf16", "text-differs", "offset-outside", "text-stale")
     if [f.id for f in findings] == ["unit-utf16"]:
         assert list(annotation.spans) == sorted(spans)
-
-
-@given(text=texts)
-def test_utf16_offsets(text: str) -> None:
-    convert = utf16_to_code_points(text)
-    assert [convert(len(text[:i].encode("utf-16-le")) // 2) for i in range(len(text) + 1)] == list(range(len(text) + 1))
-    assert convert(10**6) is None
 
 
 def test_what_counts_as_the_same_text() -> None:

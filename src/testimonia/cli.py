@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from enum import StrEnum
@@ -31,6 +32,7 @@ app = typer.Typer(
     help="Annotated news data: from Label Studio to a Hugging Face dataset.",
 )
 MIN_RESAMPLES = 100
+MOST_OF_A_KIND = 30  # findings of one id that are printed
 ANNOTATE, BUILD, EVALUATE, RELEASE = "annotate", "build", "evaluate", "release"
 
 CorpusOption = Annotated[Path, typer.Option("--corpus", help="Folder with seeds/, labeling/ and dataset/.")]
@@ -338,6 +340,10 @@ def measure_agreement(
         Path | None,
         typer.Option("--scheme", exists=True, dir_okay=False, help="scheme.toml of the labels; else those found."),
     ] = None,
+    label_config: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="XML of the project: says its labels and where its texts are."),
+    ] = None,
     annotator: Annotated[
         list[str] | None, typer.Option("--annotator", help="Compare these annotators only; give it once for each.")
     ] = None,
@@ -356,17 +362,20 @@ def measure_agreement(
     from testimonia import exports as sources
     from testimonia.errors import errors_among
     from testimonia.files import write_atomic
+    from testimonia.label_config import read_label_config
     from testimonia.resampling import Resampling
     from testimonia.scheme import read_scheme
 
     languages = {}
     if exports and round_:
         raise InputError("--round: names a round of the corpus; leave out either it or the files")
-    if scheme and not exports:
-        raise InputError("--scheme: belongs to exports given by file; a corpus has its own")
+    if (scheme or label_config) and not exports:
+        option = "--scheme" if scheme else "--label-config"
+        raise InputError(f"{option}: belongs to exports given by file; a corpus has its own")
     _check_resamples(resamples)
     if exports:
-        source = sources.read_exports(exports, read_scheme(scheme) if scheme else None)
+        config = read_label_config(label_config) if label_config else None
+        source = sources.read_exports(exports, read_scheme(scheme) if scheme else None, config)
         title = ", ".join(path.name for path in exports)
     else:
         read = corpora.read_corpus(corpus)
@@ -712,8 +721,15 @@ def _studio(*rights: str) -> Studio:
 
 
 def _print_findings(findings: Iterable[Finding], err: bool = False) -> None:
+    """Prints findings, of many of one kind the first, so that none hides the others."""
+    counts: Counter[str] = Counter()
     for finding in findings:
-        typer.echo(str(finding), err=err)
+        counts[finding.id] += 1
+        if counts[finding.id] <= MOST_OF_A_KIND:
+            typer.echo(str(finding), err=err)
+    for name, count in counts.items():
+        if count > MOST_OF_A_KIND:
+            typer.echo(f"... and {count - MOST_OF_A_KIND:,} more [{name}]", err=err)
 
 
 def _progress(what: str) -> Callable[[int, int], None]:

@@ -12,12 +12,13 @@ from testimonia.errors import Finding, InputError
 from testimonia.formats import read_gold, read_predictions, tokens_of
 from testimonia.matching import Floats
 from testimonia.measures import Key, Score
-from testimonia.offsets import Ends, Unit
+from testimonia.offsets import Ends
 from testimonia.resampling import Resampling
 from testimonia.scheme import Scheme
 from testimonia.scoring import Drawn, as_names, checked, counted, fraction, layout_of, score_of
 from testimonia.sides import Sides, Subset, sides_of
 from testimonia.tallies import MODES, Matching, Tally
+from testimonia.units import Unit
 
 Json = dict[str, Any]
 LEVEL = 0.05

@@ -10,9 +10,9 @@ from typing import Any
 from testimonia import server, tables
 from testimonia.corpus import Corpus, read_corpus
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
-from testimonia.exports import read_round
 from testimonia.files import read_json, write_json
 from testimonia.release import CARD, MANIFEST, export_gold, validate_dataset
+from testimonia.rounds import read_round
 from testimonia.studio import Studio
 from testimonia.transfer import load_seeds, pull_annotations
 

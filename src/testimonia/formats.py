@@ -384,27 +384,31 @@ def _of_tasks(places: list[tuple[str, Any]], model: str | None) -> Reading:
     """The predictions of one model in Label Studio tasks."""
     found: set[str] = set()
     tasks = []
+    bare = 0
     for place, task in places:
         if not isinstance(task.get("data"), dict):
             raise InputError(f"{place}: is no task of Label Studio, the ones before it are; give one form in one file")
-        predictions = task.get("predictions") or []
-        if not isinstance(predictions, list) or not all(isinstance(one, dict) for one in predictions):
-            raise InputError(f"{place}: predictions is no list of objects; export the tasks with their predictions")
+        given = task.get("predictions") or []
+        if not isinstance(given, list):
+            raise InputError(f"{place}: predictions is no list; export the tasks with their predictions")
+        predictions = [one for one in given if isinstance(one, dict)]
+        bare += len(given) - len(predictions)
         versions = {str(one.get("model_version") or "undefined") for one in predictions}
         found |= versions
         chosen = [one for one in predictions if model in (None, str(one.get("model_version") or "undefined"))]
         if len(chosen) > 1 and len(versions) == 1:
             raise InputError(f"{place}: has {len(chosen)} predictions of {next(iter(versions))}; keep one")
         entries = [{"result": one.get("result"), "completed_by": "model"} for one in chosen[:1]]
-        tasks.append((Path(place), {**task, "annotations": entries, "drafts": []}))
+        tasks.append({**task, "annotations": entries, "drafts": []})
     if not found:
         raise InputError(f"{places[0][0]}: no task has a prediction; export the tasks with their predictions")
     if model is None and len(found) > 1:
         raise InputError(f"{places[0][0]}: predictions of {', '.join(sorted(found))}; name one with --model")
     if model is not None and model not in found:
         raise InputError(f"--model {model}: has no prediction here; there are: {', '.join(sorted(found))}")
-    findings: list[Finding] = []
-    export = export_of(tasks, None, findings)
+    message = f"{bare:,} predictions are ids alone; left out, export the tasks with their predictions"
+    findings = [Finding(places[0][0], "prediction-bare", message, "warning")] if bare else []
+    export = export_of([(places[0][0], tasks)], findings=findings)
     if wrong := errors_among(export.findings):
         raise FindingsError(f"{len(wrong)} errors in the tasks; nothing was scored", wrong)
     by_id = {annotation.doc_id: annotation for annotation in export.annotations}

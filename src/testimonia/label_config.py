@@ -1,4 +1,4 @@
-"""The label config of Label Studio, made from the scheme.
+"""The label config of Label Studio: made from the scheme, and anybody's read.
 
 Each line of the text takes its own direction, so one config serves scripts of both directions. The CSS class
 names are internals of Label Studio 1.23; the browser tests hold them.
@@ -6,10 +6,14 @@ names are internals of Label Studio 1.23; the browser tests hold them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree as ET
 
 from testimonia.errors import InputError
-from testimonia.scheme import Attribute, Entity, Label, Scheme, column
+from testimonia.scheme import Attribute, AttributeType, Entity, Label, RelationType, Scheme, column
 
 LABEL_CONTROL = "label"
 TEXT_OBJECT = "text"
@@ -151,3 +155,89 @@ def _text_area(row: ET.Element, common: dict[str, str], placeholder: str) -> Non
 def entity_caption(entity: Entity) -> str:
     """What an annotator reads and searches: the id and one name per language."""
     return " · ".join(dict.fromkeys([entity.id, *(next(iter(names)) for names in entity.names.values() if names)]))
+
+
+# The controls of a region that say an attribute, and its type; by the tag in lower case, as results name them.
+CONTROL_TYPES: dict[str, AttributeType] = {
+    "choices": "choice",
+    "number": "number",
+    "rating": "number",
+    "textarea": "string",
+    "taxonomy": "entity",
+}
+_TEXT_TAGS = ("Text", "HyperText", "Paragraphs")
+_LABEL_TAGS = ("Labels", "HyperTextLabels", "ParagraphLabels")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What anybody's label config says of its exports.
+
+    The text lies in the object `name`, under `key` of a task's data; of a dialogue, under `turn_key` of each turn.
+    """
+
+    name: str
+    key: str
+    turn_key: str
+    scheme: Scheme
+
+
+def read_label_config(path: Path) -> Project:
+    """The label config in a file. Raises InputError unless labels mark exactly one text."""
+    tags = _elements(path)
+    controls = [tag for tag in tags if tag.tag in _LABEL_TAGS]
+    marked = sorted({tag.get("toName", "") for tag in controls})
+    texts = {tag.get("name", ""): tag for tag in tags if tag.tag in _TEXT_TAGS}
+    if len(marked) != 1 or marked[0] not in texts:
+        known = ", ".join(marked) or "none"
+        raise InputError(f"{path}: labels must mark one object of type {', '.join(_TEXT_TAGS)}; they mark {known}")
+    [name] = marked
+    value = texts[name].get("value", "")
+    if not value.startswith("$") or len(value) < 2:
+        raise InputError(f"{path}: {name} takes its text from {value!r}; a variable such as $text is wanted")
+    labels = [label.get("alias") or label.get("value") or "" for tag in controls for label in tag.iter("Label")]
+    attributes: dict[str, AttributeType] = {
+        tag.get("name", ""): CONTROL_TYPES[tag.tag.lower()]
+        for tag in tags
+        if tag.tag.lower() in CONTROL_TYPES and tag.get("toName") == name and tag.get("perRegion") == "true"
+    }
+    relations = [tag.get("alias") or tag.get("value") or "" for tag in tags if tag.tag == "Relation"]
+    scheme = foreign_scheme("label config", dict.fromkeys(labels, attributes), relations)
+    return Project(name, value[1:], texts[name].get("textKey") or "text", scheme)
+
+
+def _elements(path: Path) -> list[ET.Element]:
+    """The elements of an XML file in order; one that declares entities is refused, since these can be made to grow."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            raise InputError(f"{path}: has a DOCTYPE, which no label config needs; take it out")
+        parser: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(["start"])
+        parser.feed(text)
+        parser.close()
+        return [tag for _, tag in cast("Iterator[tuple[str, ET.Element]]", parser.read_events())]
+    except (ET.ParseError, UnicodeDecodeError) as error:
+        message = f"is no label config: {error}; copy the XML from the settings of the project"
+        raise InputError(f"{path}: {message}") from None
+
+
+def foreign_scheme(name: str, labels: Mapping[str, Mapping[str, AttributeType]], relations: Iterable[str]) -> Scheme:
+    """A scheme of a project that is not ours: labels with the types of their attributes by control, relations."""
+    return Scheme(
+        name=name,
+        version="0",
+        labels=tuple(
+            Label(
+                name=label,
+                description="",
+                color="",
+                hotkey="",
+                attributes=tuple(
+                    Attribute(control, kind, required=False, description="", control=control)
+                    for control, kind in sorted(controls.items())
+                ),
+            )
+            for label, controls in sorted(labels.items())
+        ),
+        relations=tuple(RelationType(relation, "", (), (), 0) for relation in sorted(set(relations))),
+    )

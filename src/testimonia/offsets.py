@@ -13,32 +13,11 @@ from numpy.typing import NDArray
 
 from testimonia.errors import Finding, InputError
 from testimonia.matching import Ints, Spans
+from testimonia.units import Unit, rows_of, to_code_points
 
-Unit = Literal["code-points", "utf-16", "bytes"]
 Ends = Literal["exclusive", "inclusive"]
 SAMPLE = 5000  # spans looked at for a diagnosis
 _LEAST = 3
-
-
-def widths(text: str, unit: Unit) -> Ints:
-    """How many units each code point of a text takes, (len(text),)."""
-    letters = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    if unit == "utf-16":
-        return 1 + (letters > 0xFFFF).astype(np.int64)
-    if unit == "bytes":
-        return 1 + (letters > 0x7F).astype(np.int64) + (letters > 0x7FF) + (letters > 0xFFFF)
-    return np.ones(len(text), np.int64)
-
-
-def to_code_points(text: str, offsets: Ints, unit: Unit) -> Ints:
-    """Offsets in a unit as code points of the text; -1 for one that lies within a character or outside the text."""
-    edges = np.append(0, np.cumsum(widths(text, unit)))
-    return _found(edges, offsets)
-
-
-def _found(edges: Ints, offsets: Ints) -> Ints:
-    row = np.minimum(np.searchsorted(edges, offsets), len(edges) - 1)
-    return np.where(edges[row] == offsets, row, -1)
 
 
 def converted(texts: pa.Array, spans: Spans, unit: Unit, ends: Ends, place: Callable[[int], str]) -> Spans:
@@ -97,7 +76,7 @@ def _unix_lines(text: str, start: Ints, end: Ints) -> Bounds:
 def _windows_lines(text: str, start: Ints, end: Ints) -> Bounds:
     """Offsets of the text with each LF as CRLF."""
     edges = np.append(0, np.cumsum(1 + (np.frombuffer(text.encode("utf-32-le"), np.uint32) == 10)))
-    return _found(edges, start), _found(edges, end)
+    return rows_of(edges, start), rows_of(edges, end)
 
 
 _READINGS: tuple[_Reading, ...] = (

@@ -20,9 +20,10 @@ from testimonia.claims import check_claims
 from testimonia.corpus import Corpus
 from testimonia.document import Annotation, Gold
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
-from testimonia.exports import read_annotations, read_corpus_round
+from testimonia.exports import read_corpus_round
 from testimonia.files import locked, read_json, replaced_folder, sha256_of, write_atomic, write_json
 from testimonia.label_config import render_label_config
+from testimonia.rounds import read_annotations
 from testimonia.validation import (
     annotations_of,
     check_card,

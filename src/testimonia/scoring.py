@@ -21,11 +21,12 @@ from testimonia.formats import read_gold, read_predictions, taggable, tokens_of
 from testimonia.language import Language
 from testimonia.matching import Floats, Ints, Pairs, Spans, added
 from testimonia.measures import Accuracy, Interval, Key, Match, Score
-from testimonia.offsets import Ends, Unit
+from testimonia.offsets import Ends
 from testimonia.resampling import Figure, Resampling
 from testimonia.scheme import Scheme
 from testimonia.sides import Sides, Subset, sides_of
 from testimonia.tallies import MODES, Blocks, Mask, Matching, Tally, aligned, tallies, within_labels
+from testimonia.units import Unit
 
 Json = dict[str, Any]
 Drawn = Literal["auto", "documents", "sentences"]

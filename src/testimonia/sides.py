@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.extraction import Extraction, misplaced, repeated, told
 from testimonia.matching import Ints
-from testimonia.offsets import Ends, Unit, converted, diagnosis, unlike
+from testimonia.offsets import Ends, converted, diagnosis, unlike
+from testimonia.units import Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,41 @@
 """Label Studio tasks: a document as a task, and an exported task as annotations. No network.
 
 An export says a span as `value.start`, `value.end` and a copy of its text. The offsets are the truth; the copy
-proves their unit (code points, or UTF-16 code units as older servers wrote) and that the text is the same.
+proves their unit (code points; UTF-16 code units, as older servers wrote; UTF-8 bytes, as some scripts write) and
+that the text is the same.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard, TypeVar
+
+import numpy as np
 
 from testimonia.document import Annotation, Document, Relation, Span, State, Value, attributes_of
 from testimonia.errors import Finding, Severity
 from testimonia.label_config import DECISION, DISPUTED, KEEP, PROPOSED, STATUS, TEXT_OBJECT, WHO
 from testimonia.scheme import Attribute, Label, Scheme
+from testimonia.units import UNITS, Unit, edges_of, rows_of, to_code_points
 
 Json = dict[str, Any]
 _T = TypeVar("_T", Span, Relation)
-Unit = Literal["code points", "UTF-16"]
+# Findings by which a region is left out.
+REFUSALS = frozenset(
+    {
+        "label-unknown",
+        "offset-outside",
+        "offset-type",
+        "offset-unplaced",
+        "region-elsewhere",
+        "region-label-count",
+        "region-type",
+        "region-without-id",
+        "text-differs",
+    }
+)
 
 
 def task_of(document: Document) -> Json:
@@ -56,12 +72,17 @@ class _Region:
 
 
 def parse_tasks(
-    tasks: Iterable[Json], documents: Mapping[str, Document], scheme: Scheme, round_id: str = ""
+    tasks: Iterable[Json],
+    documents: Mapping[str, Document],
+    scheme: Scheme,
+    round_id: str = "",
+    unit: Unit | None = None,
 ) -> tuple[list[Annotation], list[Finding]]:
     """Every annotation in exported tasks: submitted, skipped and draft; and what was found wrong on the way.
 
-    `documents` by doc_id; a task's text must be its document's. A region that cannot be read is left out with a
-    finding of severity error. Predictions are not annotations.
+    `documents` by doc_id; a task's text must be its document's. `unit`: of the offsets; that which most regions fit
+    where it is not given. A region that cannot be read is left out with a finding of severity error (one of
+    REFUSALS). Predictions are not annotations.
     """
     findings: list[Finding] = []
     known: list[tuple[Document, Json]] = []
@@ -75,7 +96,7 @@ def parse_tasks(
                     Finding(document.doc_id, "task-duplicate", "two tasks hold this document; keep one in Label Studio")
                 )
             known.append((document, task))
-    unit = _unit(known, findings)
+    unit = unit or _unit(known, findings)
     annotations = []
     for document, task in known:
         for entry, state in _entries(task, document.doc_id, findings):
@@ -133,19 +154,6 @@ def _annotator(entry: Json) -> str:
     return "unknown"
 
 
-def utf16_to_code_points(text: str) -> Callable[[int], int | None]:
-    """A function from a UTF-16 offset to the code-point offset, None inside a pair or past the end."""
-    units = [0]
-    for character in text:
-        units.append(units[-1] + (2 if ord(character) > 0xFFFF else 1))
-
-    def convert(offset: int) -> int | None:
-        index = bisect_left(units, offset)
-        return index if index < len(units) and units[index] == offset else None
-
-    return convert
-
-
 def same_text(actual: str, quoted: str) -> Literal["equal", "stale", "different"]:
     """Whether a region's copy of its text fits the slice.
 
@@ -166,28 +174,67 @@ def same_text(actual: str, quoted: str) -> Literal["equal", "stale", "different"
     return "different"
 
 
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How many regions with a copy of their text there are, and how many fit it under each unit."""
+
+    regions: int
+    fitting: Mapping[Unit, int]
+
+    @property
+    def unit(self) -> Unit:
+        """The unit under which most regions fit; of equals the first of UNITS."""
+        return max(UNITS, key=lambda unit: self.fitting.get(unit, 0))
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self.fitting.get(unit, 0):,} as {unit}" for unit in UNITS)
+        return f"of {self.regions:,} regions with a copy of their text these fit it: {counts}"
+
+
+def fit_of(tasks: Iterable[tuple[str, Json]]) -> Fit:
+    """How the labelled regions of tasks, each with its text, fit their copies. Drafts do not count."""
+    regions, fitting = 0, Counter[Unit]()
+    for text, task in tasks:
+        values = [
+            value
+            for entry in _list(task.get("annotations"))
+            for result in _list(entry.get("result") if isinstance(entry, dict) else None)
+            if isinstance(result, dict)
+            and "labels" in (value := _value_of(result))
+            and isinstance(value.get("text"), str)
+        ]
+        regions += len(values)
+        placed = [v for v in values if _is_int(v.get("start")) and _is_int(v.get("end"))]
+        bounds = np.array([(_clipped(v["start"]), _clipped(v["end"])) for v in placed], np.int64).reshape(-1, 2)
+        for unit in UNITS[:1] if text.isascii() else UNITS:
+            ends = to_code_points(text, bounds, unit).tolist()
+            fits = sum(
+                0 <= left <= right and same_text(text[left:right], value["text"]) != "different"
+                for (left, right), value in zip(ends, placed, strict=True)
+            )
+            fitting.update(dict.fromkeys(UNITS, fits) if text.isascii() else {unit: fits})
+    return Fit(regions, fitting)
+
+
+def _clipped(offset: int) -> int:
+    """An offset that no text reaches as one that an array holds."""
+    return min(max(offset, -1), 2**62)
+
+
 def _unit(tasks: Sequence[tuple[Document, Json]], findings: list[Finding]) -> Unit:
-    """The unit under which more regions fit their text; only texts beyond the BMP can tell the two apart."""
-    fits: Counter[Unit] = Counter()
-    for document, task in tasks:
-        if all(ord(character) <= 0xFFFF for character in document.text):
-            continue
-        convert = utf16_to_code_points(document.text)
-        for entry, _ in _entries(task, document.doc_id, []):
-            for result in entry["result"]:
-                value = _value_of(result) if isinstance(result, dict) else {}
-                start, end, quoted = value.get("start"), value.get("end"), value.get("text")
-                if "labels" not in value or not isinstance(quoted, str) or not (_is_int(start) and _is_int(end)):
-                    continue
-                fits["code points"] += same_text(document.text[start:end], quoted) == "equal"
-                left, right = convert(start), convert(end)
-                if left is not None and right is not None:
-                    fits["UTF-16"] += same_text(document.text[left:right], quoted) == "equal"
-    if fits["UTF-16"] > fits["code points"]:
-        message = f"offsets are UTF-16 code units ({fits['UTF-16']} regions fit, {fits['code points']} as code points)"
-        findings.append(Finding("export", "unit-utf16", f"{message}; they were converted", "warning"))
-        return "UTF-16"
-    return "code points"
+    fit = fit_of((document.text, task) for document, task in tasks)
+    findings += unit_findings("export", fit)
+    return fit.unit
+
+
+def unit_findings(place: str, fit: Fit) -> list[Finding]:
+    """That offsets are in another unit than code points and were converted."""
+    if fit.unit == "code-points":
+        return []
+    message = f"offsets are {fit.unit}, and were converted: {fit}"
+    if fit.unit == "bytes":
+        return [Finding(place, "unit-bytes", message, "warning")]
+    return [Finding(place, "unit-utf16", message, "warning")]
 
 
 def _is_int(value: object) -> TypeGuard[int]:
@@ -214,7 +261,8 @@ class _Reader:
         self.findings: list[Finding] = []
         self._controls = {name for label in scheme.labels for name in scheme.controls(label)}
         self._severity: Literal["error", "warning"] = "error" if state == "submitted" else "warning"
-        self._convert = utf16_to_code_points(document.text) if unit == "UTF-16" else None
+        self._unit = unit
+        self._edges = edges_of(document.text, unit) if unit != "code-points" else None
 
     def read(self, entry: Json, state: State, round_id: str) -> Annotation:
         regions: dict[str, _Region] = {}
@@ -295,13 +343,20 @@ class _Reader:
 
     def _bounds(self, region_id: str, value: Json) -> tuple[int, int] | None:
         start, end = value.get("start"), value.get("end")
+        if "startOffset" in value:
+            at, to = value["startOffset"], value.get("endOffset")
+            message = f"region {region_id}: {start!r} at {at!r} to {end!r} at {to!r} has no proven place in the text"
+            self._error("offset-unplaced", message)
+            return None
         if not _is_int(start) or not _is_int(end):
             self._error("offset-type", f"region {region_id}: start {start!r}, end {end!r} are not whole numbers")
             return None
-        if self._convert is not None:
-            left, right = self._convert(start), self._convert(end)
-            if left is None or right is None:
-                self._error("offset-outside", f"region {region_id}: [{start}, {end}) is no UTF-16 range of the text")
+        if self._edges is not None:
+            left, right = rows_of(self._edges, np.array([_clipped(start), _clipped(end)])).tolist()
+            if left < 0 or right < 0:
+                self._error(
+                    "offset-outside", f"region {region_id}: [{start}, {end}) is no range of {self._unit} of the text"
+                )
                 return None
             start, end = left, right
         if not 0 <= start < end <= len(self.document.text):

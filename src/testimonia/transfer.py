@@ -15,10 +15,10 @@ from testimonia.adjudication import candidates_of, docket_of
 from testimonia.corpus import Corpus, Round
 from testimonia.document import Annotation, Document
 from testimonia.errors import FindingsError, InputError, StudioError, errors_among
-from testimonia.exports import read_round, round_annotations
 from testimonia.files import locked, read_json, write_atomic, write_json
 from testimonia.label_config import render_label_config
 from testimonia.report import differences_html
+from testimonia.rounds import read_round, round_annotations
 from testimonia.scheme import Scheme
 from testimonia.studio import PSEUDONYM, Loaded, Progress, Pseudonyms, Studio, pseudonymised
 from testimonia.tasks import task_of
