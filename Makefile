@@ -30,12 +30,13 @@ database:
 test: env browser database
 	$(BIN)/pytest
 
-# The tests that need neither server nor browser, on each later Python that this machine has.
+# The tests that need neither server nor browser, on each later Python that this machine has (on the path or of pyenv).
 pythons:
 	@for version in 3.12 3.13; do \
-	  python$$version -c '' 2>/dev/null || { echo "python$$version: not on this machine"; continue; }; \
-	  home=build/python$$version; \
-	  test -f $$home/.done || { rm -rf $$home && python$$version -m venv $$home \
+	  python=$$(ls $$HOME/.pyenv/versions/$$version.*/bin/python$$version 2>/dev/null | tail -1); \
+	  python=$${python:-python$$version}; home=build/python$$version; \
+	  $$python -c '' 2>/dev/null || { echo "python$$version: not on this machine"; continue; }; \
+	  test -f $$home/.done || { rm -rf $$home && $$python -m venv $$home \
 	    && $$home/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
 	    && $$home/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . \
 	    && touch $$home/.done; } || exit 1; \

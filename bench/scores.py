@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testimonia import baseline
+import testimonia_baseline as baseline
+
 from testimonia.card import table
 from testimonia.corpus import read_corpus
 from testimonia.files import write_atomic

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from testimonia_baseline import lexicon_of, predict, read_lexicon
 
-from testimonia.baseline import lexicon_of, predict, read_lexicon
 from testimonia.checks import check_gold
 from testimonia.document import Document, Gold, Span, Zone
 from testimonia.errors import InputError

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testimonia_baseline import predict, read_lexicon
+from testimonia_baseline.numerals import Numerals, digits_value, numeral_at
+from testimonia_baseline.words import words_of
 
-from testimonia.baseline import predict, read_lexicon
-from testimonia.baseline.numerals import Numerals, digits_value, numeral_at
-from testimonia.baseline.words import words_of
 from testimonia.document import Document
 from testimonia.language import read_languages
 

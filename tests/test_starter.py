@@ -169,6 +169,13 @@ def test_a_conditional_attribute_of_another_scheme_is_checked(tmp_path: Path) ->
     assert not corpus.dataset.exists()
 
 
+def test_a_baseline_is_of_one_scheme(tmp_path: Path) -> None:
+    corpus = read_corpus(started(tmp_path / "corpus"))
+    done = CliRunner().invoke(app, ["predict-baseline", "--corpus", str(corpus.folder)])
+    assert isinstance(done.exception, InputError)
+    assert f"no baseline for the scheme {corpus.scheme.name!r} is installed" in str(done.exception)
+
+
 def test_a_corpus_is_started_by_options_or_by_questions(tmp_path: Path) -> None:
     options = ["--name", "harbour-news", "--languages", "en, he", "--labels", "SHIP", "--purpose", "Ships."]
     asked = CliRunner().invoke(app, ["init", str(tmp_path / "asked")], input="harbour-news\nen, he\nSHIP\nShips.\n")
@@ -224,7 +231,7 @@ def test_an_article_is_added_once_and_never_changed(tmp_path: Path) -> None:
 
 def test_the_library_knows_no_label_article_or_language_of_ours() -> None:
     ours = {"ACTOR", "QUANTITY", "STANCE", "SOURCE", "ro", "ar", "fr", "ro-1", "Romanian", "Arabic", "French"}
-    for path in (ROOT / "src" / "testimonia").glob("*.py"):
+    for path in (ROOT / "src").rglob("*.py"):
         tree = ast.parse(path.read_text())
         named = {
             node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)

@@ -32,6 +32,7 @@ app = typer.Typer(
     help="Annotated news data: from Label Studio to a Hugging Face dataset.",
 )
 MIN_RESAMPLES = 100
+BASELINES = "testimonia.baselines"  # group of entry points, one for each scheme
 MOST_OF_A_KIND = 30  # findings of one id that are printed
 ANNOTATE, BUILD, EVALUATE, RELEASE = "annotate", "build", "evaluate", "release"
 
@@ -621,11 +622,20 @@ def predict_baseline(
     out: Annotated[Path | None, typer.Option("--out", help="JSONL to write; else standard output.")] = None,
 ) -> None:
     """Predict with rules and lexica: the floor for models, and suggestions for annotators."""
-    from testimonia import baseline, formats
+    from importlib.metadata import entry_points
+
     from testimonia import corpus as corpora
+    from testimonia import formats
     from testimonia.files import write_atomic
 
     read = corpora.read_corpus(corpus)
+    found = entry_points(group=BASELINES, name=read.scheme.name)
+    if not found:
+        raise InputError(
+            f"{corpus / 'labeling/scheme.toml'}: no baseline for the scheme {read.scheme.name!r} is installed; "
+            f"a package gives one as an entry point of that name in the group {BASELINES}"
+        )
+    baseline = next(iter(found)).load()
     documents = formats.read_documents(source) if source else read.documents
     lines = [
         json.dumps(formats.record_of(document, baseline.MODEL, *predicted), ensure_ascii=False) + "\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from testimonia.baseline.lexicon import Head, Lexicon, Name
-from testimonia.baseline.words import Phrases, Word
+from testimonia_baseline.lexicon import Head, Lexicon, Name
+from testimonia_baseline.words import Phrases, Word
 
 
 @dataclass(frozen=True, slots=True)

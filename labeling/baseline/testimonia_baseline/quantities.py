@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from testimonia.baseline.lexicon import Lexicon, Measured
-from testimonia.baseline.numerals import Numeral, numeral_at
-from testimonia.baseline.words import Word
 from testimonia.document import Attributes, attributes_of
+from testimonia_baseline.lexicon import Lexicon, Measured
+from testimonia_baseline.numerals import Numeral, numeral_at
+from testimonia_baseline.words import Word
 
 _SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 _PERCENT = "%٪"

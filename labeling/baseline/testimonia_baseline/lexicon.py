@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from babel import Locale, UnknownLocaleError
 
-from testimonia.baseline.numerals import Numerals
-from testimonia.baseline.words import Phrases, bare_pieces, folded, pieces
 from testimonia.errors import InputError
 from testimonia.scheme import Registry
 from testimonia.toml import Table
+from testimonia_baseline.numerals import Numerals
+from testimonia_baseline.words import Phrases, bare_pieces, folded, pieces
 
 ACTOR_KINDS = ("person", "state", "gov_body", "armed_force", "intl_org", "media", "group")
 SOURCE_KINDS = ("official", "gov_body", "intelligence", "state_media", "media", "document", "unnamed")

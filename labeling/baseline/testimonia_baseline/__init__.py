@@ -9,16 +9,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from testimonia.baseline.actors import actors, surnames
-from testimonia.baseline.lexicon import Lexicon, Name, names_of, read_lexicon
-from testimonia.baseline.quantities import quantities
-from testimonia.baseline.statements import Source, candidates, sources, stances
-from testimonia.baseline.words import Phrases, Word, words_of
 from testimonia.corpus import Corpus
 from testimonia.document import Attributes, Document, Relation, Span, attributes_of
 from testimonia.errors import InputError
 from testimonia.language import Language, without_marks
 from testimonia.scheme import Registry
+from testimonia_baseline.actors import actors, surnames
+from testimonia_baseline.lexicon import Lexicon, Name, names_of, read_lexicon
+from testimonia_baseline.quantities import quantities
+from testimonia_baseline.statements import Source, candidates, sources, stances
+from testimonia_baseline.words import Phrases, Word, words_of
 
 __all__ = ["MODEL", "Lexicon", "lexicon_of", "predict", "predictions", "read_lexicon"]
 

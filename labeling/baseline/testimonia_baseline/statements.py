@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from testimonia.baseline.actors import Mention
-from testimonia.baseline.lexicon import Lexicon
-from testimonia.baseline.words import Word
+from testimonia_baseline.actors import Mention
+from testimonia_baseline.lexicon import Lexicon
+from testimonia_baseline.words import Word
 
 _QUOTES = '"“”„«»'
 _INSIDE = "-‑'’."
