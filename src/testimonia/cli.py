@@ -648,6 +648,34 @@ def predict_baseline(
         typer.echo("".join(lines), nl=False)
 
 
+@app.command(rich_help_panel=RELEASE)
+def browse(
+    source: Annotated[
+        Path | None,
+        typer.Argument(help="A dataset folder, or predictions with their texts; the corpus's own if not given."),
+    ] = None,
+    corpus: CorpusOption = Path(),
+    out: Annotated[Path, typer.Option("--out", help="HTML file to write.")] = Path("build/browse.html"),
+    most: Annotated[int, typer.Option(min=1, help="Documents on the page at most, the first.")] = 200,
+    title: Annotated[str, typer.Option(help="Title of the page; the name of the source if not given.")] = "",
+) -> None:
+    """Write one self-contained page on which anybody can read the texts with their spans; it works offline."""
+    from testimonia import viewer
+    from testimonia.files import write_atomic
+    from testimonia.scheme import read_scheme
+
+    path = corpus / "labeling" / "scheme.toml"
+    scheme = read_scheme(path) if path.is_file() else None
+    source = source or corpus / "dataset"
+    page, hidden = viewer.browse_html(
+        source, title or f"{scheme.name if scheme else source.name}: the texts", scheme, most
+    )
+    write_atomic(out, page)
+    typer.echo(
+        f"wrote {out}" + (f"; {hidden:,} documents are not on it, --most says how many may be" if hidden else "")
+    )
+
+
 @app.command(rich_help_panel=EVALUATE)
 def ground_quotes(
     texts: Annotated[Path, typer.Argument(help="Where to look: a dataset folder, Parquet, or JSONL with texts.")],

@@ -164,3 +164,9 @@ def without_marks(word: str) -> str:
 
 def _marks(word: str) -> str:
     return "".join(character for character in word if unicodedata.category(character) == "Mn") or "\0"
+
+
+def direction_of(text: str) -> str:
+    """The direction that most letters of a text run in."""
+    runs = [unicodedata.bidirectional(c) for c in text[:5000]]
+    return "rtl" if sum(run in ("R", "AL") for run in runs) > runs.count("L") else "ltr"

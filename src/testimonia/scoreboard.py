@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from testimonia.comparison import Comparison
 from testimonia.extraction import Extraction
-from testimonia.language import Language
+from testimonia.language import Language, direction_of
 from testimonia.measures import ABOUT_GOLD, COUNTS, Accuracy, Score, is_entity
 from testimonia.report import MOST_CASES, PALETTE, environment, plain, plot, show, table_text
 from testimonia.resampling import Figure
@@ -259,7 +258,7 @@ def errors(scores: Scores, most: int = MOST_CASES) -> tuple[list[Error], dict[st
         if document not in texts:
             text = gold.texts[document].as_py() or ""
             starts = [start for start, _ in Language(language or "en").sentences(text)]
-            texts[document] = text, [0, *starts[1:], len(text)], _direction(text)
+            texts[document] = text, [0, *starts[1:], len(text)], direction_of(text)
         text, starts, direction = texts[document]
         bounds = [
             (int(side.spans.start[row]), int(side.spans.end[row]))
@@ -300,12 +299,6 @@ def _reading(side: Extraction, row: int, text: str, left: int, right: int) -> Re
     )
     pieces = text[left:start].lstrip(), text[start:end], text[end:right].rstrip()
     return Reading(side.labels[side.spans.label[row]], attributes, *pieces)
-
-
-def _direction(text: str) -> str:
-    """The direction that most letters of a text run in."""
-    runs = [unicodedata.bidirectional(c) for c in text[:5000]]
-    return "rtl" if sum(run in ("R", "AL") for run in runs) > runs.count("L") else "ltr"
 
 
 def scores_html(scores: Scores, title: str, scheme: Scheme | None = None) -> str:
