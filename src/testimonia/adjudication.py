@@ -150,7 +150,7 @@ def candidates_of(docket: Docket, scheme: Scheme) -> list[Json]:
         for span, who in case.said:
             region = f"{span.start}-{span.end}-{span.label}-{len(regions)}"
             regions[span], having[span] = region, everybody
-            results += _results(docket.document, span, region, scheme)
+            results += region_results(docket.document, span, region, scheme)
             if case.kind != "agreed":
                 results += _candidate(docket.document, span, region, who)
     for link in docket.links:
@@ -160,7 +160,7 @@ def candidates_of(docket: Docket, scheme: Scheme) -> list[Json]:
     return results
 
 
-def _results(document: Document, span: Span, region: str, scheme: Scheme) -> list[Json]:
+def region_results(document: Document, span: Span, region: str, scheme: Scheme) -> list[Json]:
     """A span and its attributes as the results of one region."""
     label = scheme.label(span.label)
     controls = (

@@ -177,21 +177,68 @@ def load_seeds(
     with_annotations: Annotated[
         bool, typer.Option("--with-annotations", help="Also load the committed annotations of the round.")
     ] = False,
+    predictions: Annotated[
+        Path | None,
+        typer.Option("--predictions", exists=True, help="Predictions of a model that annotators start from."),
+    ] = None,
 ) -> None:
     """Bring label config, guidelines and one task per article to Label Studio. Run it as often as you like."""
     from testimonia import corpus as corpora
     from testimonia import transfer
+    from testimonia.suggestions import read_suggestions
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
+    suggestions = read_suggestions(predictions, read.by_id, read.scheme) if predictions else None
     with _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
-        loaded = transfer.load_seeds(read, studio, one, with_annotations, _progress("loading"))
+        loaded = transfer.load_seeds(read, studio, one, with_annotations, _progress("loading"), suggestions)
     typer.echo(
         f"{transfer.project_title(read, one)}: {loaded.new} articles loaded, {loaded.present} were there, "
         f"{loaded.annotations} annotations added"
     )
+    if suggestions:
+        typer.echo(f"annotators start from what {suggestions.model} predicts; {len(loaded.renewed)} tasks got it anew")
     if loaded.drafts_left_out:
         typer.echo(f"{loaded.drafts_left_out} drafts stay in the exports: Label Studio cannot import them")
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def add_annotator(
+    email: Annotated[str, typer.Argument(help="Address with which the annotator will log in.")],
+) -> None:
+    """Make an account for an annotator; its password is printed once and kept nowhere."""
+    from testimonia import server
+    from testimonia.studio import Pseudonyms
+
+    with _studio("organizations.view") as studio:
+        password = studio.add_annotator(email)
+        pseudonym = Pseudonyms(server.home() / "pseudonyms.json").of(email)
+        typer.echo(
+            f"{email} can log in at {studio.address.url}\n  password: {password} (shown this once; the annotator "
+            f"changes it under Account)\n  in exports and in the dataset: {pseudonym}"
+        )
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def status(corpus: CorpusOption = Path(), round_: RoundOption = None, as_json: JsonOption = False) -> None:
+    """How far a round is in Label Studio: per annotator, language and label; what became of suggestions."""
+    from testimonia import corpus as corpora
+    from testimonia import server, transfer
+    from testimonia.status import status_of, status_text
+    from testimonia.tasks import parse_tasks
+
+    read = corpora.read_corpus(corpus)
+    one = read.round(round_)
+    with _studio("tasks.view") as studio:
+        tasks = transfer.exported(read, studio, one, server.home(), _progress("reading"))
+    annotations, findings = parse_tasks(tasks, read.by_id, read.scheme, one.id)
+    labels = read.scheme.label_names
+    found = status_of(read.documents, annotations, tasks, labels)
+    if as_json:
+        typer.echo(json.dumps(found | {"findings": [finding.as_json() for finding in findings]}, ensure_ascii=False))
+    else:
+        _print_findings(findings)
+        typer.echo(status_text(found, labels), nl=False)
 
 
 @app.command(rich_help_panel=ANNOTATE)

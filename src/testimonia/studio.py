@@ -118,6 +118,26 @@ class Studio:
             self.client.projects.update(project, **settings)
         return project
 
+    def ensure_views(self, project: int, views: Mapping[str, Sequence[Json]], hidden: Sequence[str]) -> None:
+        """Saved views of a project's tasks by title, each with its filters; those that are there stay as they are."""
+        with _told("save the views"):
+            there = {str((view.data or {}).get("title")) for view in self.client.views.list(project=project)}
+            for title, filters in views.items():
+                if title not in there:
+                    data: Any = {
+                        "title": title,
+                        "type": "list",
+                        "target": "tasks",
+                        "filters": {"conjunction": "and", "items": list(filters)},
+                        "hiddenColumns": {"explore": list(hidden), "labeling": list(hidden)},
+                    }
+                    self.client.views.create(project=project, data=data, request_options=_NO_RETRY)
+
+    def start_from(self, project: int, model: str) -> None:
+        """Has new annotations of a project start from the predictions of this model, which must be there."""
+        with _told("choose the predictions that annotators start from"):
+            self.client.projects.update(project, model_version=model, show_collab_predictions=True)
+
     def load(
         self,
         project: int,
@@ -151,7 +171,8 @@ class Studio:
         renewed = []
         for doc_id, there in present.items():
             added += self._complete(there.id, [_entry(entry, users) for entry in annotations.get(doc_id, ())])
-            if there.predictions_sha256 != by_id[doc_id]["data"].get("predictions_sha256"):
+            wanted = by_id[doc_id]["data"].get("predictions_sha256")
+            if wanted is not None and there.predictions_sha256 != wanted:
                 self._renew(there.id, by_id[doc_id])
                 renewed.append(doc_id)
         return Loaded(len(new), len(present), added, renewed=tuple(renewed))
@@ -246,6 +267,14 @@ class Studio:
         for email in sorted(set(wanted) - there):
             self.sign_up(email)
         return {wanted[email]: user for user, email in self.users().items() if email in wanted}
+
+    def add_annotator(self, email: str) -> str:
+        """Signs a new account up; returns its password. Raises StudioError where it is there, or no address."""
+        if not _EMAIL.fullmatch(email):
+            raise StudioError(f"{email!r} is no e-mail address; write one such as name@example.org")
+        if email.lower() in self.users().values():
+            raise StudioError(f"{self.address.url}: {email} has an account already; give another address")
+        return self.sign_up(email)
 
     def sign_up(self, email: str, password: str = "") -> str:
         """Signs an account up by the organisation's invitation; returns its password (generated if not given)."""

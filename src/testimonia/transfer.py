@@ -21,6 +21,7 @@ from testimonia.report import differences_html
 from testimonia.rounds import read_round, round_annotations
 from testimonia.scheme import Scheme
 from testimonia.studio import PSEUDONYM, Loaded, Progress, Pseudonyms, Studio, pseudonymised
+from testimonia.suggestions import Suggestions
 from testimonia.tasks import task_of
 
 Json = dict[str, Any]
@@ -63,16 +64,32 @@ def project_title(corpus: Corpus, one: Round) -> str:
     return f"{corpus.scheme.name}: {one.id}"
 
 
-def load_seeds(corpus: Corpus, studio: Studio, one: Round, with_annotations: bool, progress: Progress) -> Loaded:
+def load_seeds(
+    corpus: Corpus,
+    studio: Studio,
+    one: Round,
+    with_annotations: bool,
+    progress: Progress,
+    suggestions: Suggestions | None = None,
+) -> Loaded:
     """Brings the round's project to the corpus: label config, guidelines, one task per document.
 
     With annotations: those committed under `labeling/exports/<round>/` too, under their annotators. Drafts cannot
-    be imported and are counted. Raises StudioError, InputError.
+    be imported and are counted. With suggestions: annotators start from what a model predicts; a task that has others
+    by now gets these, what annotators have submitted stays. Raises StudioError, InputError.
     """
     if one.kind == "adjudication":
         raise InputError(f"{one.id}: is a round of adjudication; make its project with `testimonia adjudicate`")
-    tasks = [{"data": task_of(document)} for document in corpus.documents]
-    return _load(corpus, studio, one, tasks, with_annotations, progress)
+    tasks: list[Json] = [{"data": task_of(document)} for document in corpus.documents]
+    if suggestions:
+        for task in tasks:
+            own = suggestions.of(task["data"]["doc_id"])
+            task["predictions"] = own["predictions"]
+            task["data"]["predictions_sha256"] = own["predictions_sha256"]
+    loaded = _load(corpus, studio, one, tasks, with_annotations, progress)
+    if suggestions and (project := studio.project(project_title(corpus, one))):
+        studio.start_from(project, suggestions.model)
+    return loaded
 
 
 def adjudicate(corpus: Corpus, studio: Studio, one: Round, with_annotations: bool, progress: Progress) -> Adjudicated:
@@ -112,7 +129,8 @@ def _adjudication_task(document: Document, passes: Sequence[Annotation], exporte
     for entry in exported["annotations"]:
         if not entry.get("was_cancelled"):
             predictions.append({"model_version": entry["completed_by"], "result": entry["result"]})
-    data = task_of(document) | {"differences": differences_html(docket)}
+    disputed = len(docket.disputed) + len(docket.disputed_links)
+    data = task_of(document) | {"differences": differences_html(docket), "disputed": disputed}
     text = json.dumps([data, predictions], ensure_ascii=False, sort_keys=True)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return {"data": data | {"predictions_sha256": digest}, "predictions": predictions}
@@ -145,7 +163,37 @@ def _load(
     users: Mapping[str, int] = studio.ensure_users(names) if names else {}
     config = render_label_config(corpus.scheme, adjudication=bool(start_from))
     project = studio.ensure_project(project_title(corpus, one), config, instruction, start_from)
-    return replace(studio.load(project, tasks, entries, users, progress), drafts_left_out=drafts)
+    loaded = studio.load(project, tasks, entries, users, progress)
+    studio.ensure_views(project, _views(corpus, studio.users(), bool(start_from)), _HIDDEN)
+    return replace(loaded, drafts_left_out=drafts)
+
+
+# Columns of the list of tasks that tell an annotator nothing.
+_HIDDEN = [
+    *(f"tasks:data.{name}" for name in ("text", "text_sha256", "meta_line", "predictions_sha256", "differences")),
+    *(f"tasks:{name}" for name in ("annotations_results", "annotations_ids", "predictions_results", "inner_id")),
+    *(f"tasks:{name}" for name in ("file_upload", "storage_filename", "predictions_model_versions", "updated_by")),
+    *(f"tasks:{name}" for name in ("created_at", "updated_at", "completed_at", "avg_lead_time", "draft_exists")),
+]
+_MOST_VIEWS = 12  # of annotators, and of languages: more tabs than that help nobody
+
+
+def _views(corpus: Corpus, users: Mapping[int, str], adjudication: bool) -> dict[str, list[Json]]:
+    """Saved views by title: all, to do, skipped; where annotators disagree; one per language and per annotator."""
+    languages = sorted({document.language for document in corpus.documents})
+    views = {"all": [], "to do": [_filter("total_annotations", "less", "Number", 1)]}
+    if adjudication:
+        views["disagreeing"] = [_filter("data.disputed", "greater", "Number", 0)]
+    views["skipped"] = [_filter("cancelled_annotations", "greater", "Number", 0)]
+    for language in languages[:_MOST_VIEWS] if len(languages) > 1 else ():
+        views[language] = [_filter("data.language", "equal", "String", language)]
+    for user, email in sorted(users.items())[:_MOST_VIEWS]:
+        views[f"by {email.partition('@')[0]}"] = [_filter("annotators", "contains", "List", user)]
+    return views
+
+
+def _filter(name: str, operator: str, kind: str, value: str | int) -> Json:
+    return {"filter": f"filter:tasks:{name}", "operator": operator, "type": kind, "value": value}
 
 
 def pull_annotations(
@@ -186,6 +234,16 @@ def pull_annotations(
         write_atomic(folder / "label_config.xml", studio.label_config(project))
     outcome |= dict.fromkeys(set(before) - set(outcome), "gone")
     return Pulled(*(tuple(sorted(d for d, o in outcome.items() if o == field.name)) for field in fields(Pulled)))
+
+
+def exported(corpus: Corpus, studio: Studio, one: Round, home: Path, progress: Progress) -> list[Json]:
+    """The tasks of a round's project as a pull would write them; nothing is written. Raises StudioError."""
+    project = studio.project(project_title(corpus, one))
+    if project is None:
+        raise StudioError(f"no project {project_title(corpus, one)!r}; load it with `testimonia load-seeds`")
+    pseudonyms = Pseudonyms(home / "pseudonyms.json")
+    users = studio.users()
+    return [pseudonymised(task, users, pseudonyms) for task in studio.export(project, progress)]
 
 
 def _readable(path: Path) -> Json:
