@@ -41,8 +41,29 @@ def copy_corpus(target: Path) -> Path:
     return target
 
 
+def one_reader(folder: Path) -> Path:
+    """Leaves the corpus in a folder with one round of one annotator, whatever the release is made of."""
+    labeling = folder / "labeling"
+    (labeling / "rounds.toml").write_text(
+        'version = "0.0.1"\n\n[[round]]\nid = "first"\nkind = "annotation"\nrelease = true\n'
+    )
+    for path in (labeling / "exports").iterdir():
+        if path.is_dir() and path.name != "first":
+            shutil.rmtree(path)
+    shutil.rmtree(labeling / "audits", ignore_errors=True)
+    (labeling / "claims.toml").unlink(missing_ok=True)
+    return folder
+
+
+@pytest.fixture
+def alone(copy: Path) -> Path:
+    """A copy of the corpus with one round of one annotator."""
+    return one_reader(copy)
+
+
 def two_readers(folder: Path) -> None:
     """Gives the corpus in a folder a second annotator, and a round of adjudication that decides between the two."""
+    one_reader(folder)
     for path in sorted((folder / "labeling" / "exports" / "first").glob("*.json")):
         path.write_text(json.dumps(second_reader(json.loads(path.read_text())), ensure_ascii=False))
     with (folder / "labeling" / "rounds.toml").open("a") as file:

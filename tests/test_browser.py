@@ -75,7 +75,7 @@ CASES = [
 def test_what_is_dragged_is_what_is_pulled(
     page: Page,
     studio: Studio,
-    copy: Path,
+    alone: Path,
     tmp_path: Path,
     doc_id: str,
     actor: str,
@@ -85,7 +85,7 @@ def test_what_is_dragged_is_what_is_pulled(
     quantity: str,
     number: float,
 ) -> None:
-    there = read_corpus(copy)
+    there = read_corpus(alone)
     corpus: Corpus = replace(there, scheme=replace(there.scheme, name=f"browser {doc_id}"))
     shutil.rmtree(corpus.exports / "first")
     load_seeds(corpus, studio, FIRST, False, quiet)
@@ -100,6 +100,10 @@ def test_what_is_dragged_is_what_is_pulled(
     page.wait_for_timeout(2000)
     page.keyboard.press("1")
     drag(page, actor, right_to_left)
+    page.locator("button:has-text('Submit')").click()
+    page.get_by_text("a span of ACTOR has no kind").first.wait_for()
+    page.locator("button:has-text('OK')").click()
+    page.wait_for_timeout(500)
     select(page, 0)
     page.keyboard.press(kind)
     page.locator(".htx-taxonomy:visible").click()
@@ -109,7 +113,7 @@ def test_what_is_dragged_is_what_is_pulled(
     page.screenshot(path=SHOTS / f"{doc_id}-search.png")
     assert page.locator(".ant-select-tree-treenode:visible").count() <= 3
     choice.first.locator(".ant-select-tree-checkbox").click()
-    page.locator(".lsf-richtext__container").click(position={"x": 2, "y": 2})
+    page.locator(".meta").click()
     page.keyboard.press("Escape")
     page.wait_for_timeout(500)
     page.screenshot(path=SHOTS / f"{doc_id}-actor.png")
@@ -146,8 +150,9 @@ def test_what_is_dragged_is_what_is_pulled(
     }
 
 
-def test_the_annotated_page(page: Page, studio: Studio, corpus: Corpus) -> None:
+def test_the_annotated_page(page: Page, studio: Studio, alone: Path) -> None:
     """Every committed span of one Arabic article is shown, right to left, with the name of its actor."""
+    corpus = read_corpus(alone)
     there = replace(corpus, scheme=replace(corpus.scheme, name="annotated page"))
     load_seeds(there, studio, FIRST, True, quiet)
     project = studio.project(project_title(there, FIRST))

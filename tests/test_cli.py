@@ -77,13 +77,13 @@ def test_parquet_files_and_folders(tmp_path: Path) -> None:
         ("DATASET_CARD.md", b"---\na: 1\n---\n", "it needs agreement, annotators"),
     ],
 )
-def test_export_gold_refuses_and_writes_nothing(copy: Path, path: str, data: bytes, message: str) -> None:
-    before = {p: p.read_bytes() for p in (copy / "dataset").rglob("*") if p.is_file()}
-    (copy / path).write_bytes(data)
-    done = run("export-gold", "--corpus", copy)
+def test_export_gold_refuses_and_writes_nothing(alone: Path, path: str, data: bytes, message: str) -> None:
+    before = {p: p.read_bytes() for p in (alone / "dataset").rglob("*") if p.is_file()}
+    (alone / path).write_bytes(data)
+    done = run("export-gold", "--corpus", alone)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert message in done.stdout + done.stderr
-    assert {p: p.read_bytes() for p in (copy / "dataset").rglob("*") if p.is_file()} == before
+    assert {p: p.read_bytes() for p in (alone / "dataset").rglob("*") if p.is_file()} == before
 
 
 def test_a_stale_card_is_found(copy: Path) -> None:

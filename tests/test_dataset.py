@@ -35,16 +35,16 @@ def test_a_rebuild_gives_the_committed_bytes(copy: Path) -> None:
     assert (copy / "DATASET_CARD.md").read_text() == card
 
 
-def test_an_error_in_an_export_writes_nothing(copy: Path) -> None:
-    path = copy / "labeling" / "exports" / "first" / "fr-1.json"
+def test_an_error_in_an_export_writes_nothing(alone: Path) -> None:
+    path = alone / "labeling" / "exports" / "first" / "fr-1.json"
     task = json.loads(path.read_text())
     task["annotations"][0]["result"][0]["value"]["start"] += 1
     path.write_text(json.dumps(task))
-    before = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file() and not p.name.endswith(".lock")}
+    before = {p: p.read_bytes() for p in alone.rglob("*") if p.is_file() and not p.name.endswith(".lock")}
     with pytest.raises(FindingsError, match="nothing was written") as raised:
-        export_gold(read_corpus(copy))
+        export_gold(read_corpus(alone))
     assert "text-differs" in {finding.id for finding in raised.value.findings}
-    after = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file() and not p.name.endswith(".lock")}
+    after = {p: p.read_bytes() for p in alone.rglob("*") if p.is_file() and not p.name.endswith(".lock")}
     assert after == before
 
 

@@ -77,8 +77,8 @@ def database() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_the_whole_path_on_postgresql(database: str, copy: Path, tmp_path: Path) -> None:
-    corpus, first = read_corpus(copy), Round("first", "annotation", True)
+def test_the_whole_path_on_postgresql(database: str, alone: Path, tmp_path: Path) -> None:
+    corpus, first = read_corpus(alone), Round("first", "annotation", True)
     with server.running(tmp_path / "home", database=database) as up, Studio(up.address) as studio:
         studio.check(["projects.create"])
         assert load_seeds(corpus, studio, first, True, quiet).annotations == 5

@@ -33,8 +33,11 @@ def quiet(done: int, total: int) -> None:
 def predicted(corpus: Corpus, quotes: list[tuple[str, str]], **more: Any) -> Json:
     """A record of predictions on ro-1: each quote at its first occurrence."""
     text = corpus.by_id["ro-1"].text
+    kinds = {"QUANTITY": "personnel", "ACTOR": "state", "SOURCE": "official"}
     spans = [
-        {"start": text.index(q), "end": text.index(q) + len(q), "label": label, "score": 0.5} for q, label in quotes
+        {"start": text.index(q), "end": text.index(q) + len(q), "label": label, "score": 0.5}
+        | {"attributes": {"kind": kinds[label]} | ({"bound": "vague"} if label == "QUANTITY" else {})}
+        for q, label in quotes
     ]
     return {"doc_id": "ro-1", "model": "guesser 1", "spans": spans} | more
 
@@ -84,8 +87,8 @@ def test_one_model_at_a_time(corpus: Corpus, tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-def test_suggestions_are_kept_changed_thrown_away(page: Page, studio: Studio, copy: Path, tmp_path: Path) -> None:
-    there = read_corpus(copy)
+def test_suggestions_are_kept_changed_thrown_away(page: Page, studio: Studio, alone: Path, tmp_path: Path) -> None:
+    there = read_corpus(alone)
     corpus = replace(there, scheme=replace(there.scheme, name="helped"))
     quotes = [("Kim Jong Un", "ACTOR"), ("mii de soldați", "QUANTITY"), ("Vladimir Putin", "ACTOR"), ("CSR", "ACTOR")]
     path = written(tmp_path / "p.jsonl", predicted(corpus, quotes))
@@ -131,7 +134,7 @@ def test_suggestions_are_kept_changed_thrown_away(page: Page, studio: Studio, co
     assert (again.new, again.renewed) == (0, ())
     other = read_suggestions(written(path, predicted(corpus, quotes[:1])), corpus.by_id, corpus.scheme)
     assert load_seeds(corpus, studio, ROUND, False, quiet, other).renewed == ("ro-1",)
-    assert [len(p.result or []) for p in studio.client.predictions.list(task=task)] == [1]
+    assert [len(p.result or []) for p in studio.client.predictions.list(task=task)] == [2]
     assert len(list(studio.client.views.list(project=project))) == len(titles)
 
 

@@ -58,6 +58,7 @@ class Mark:
     first: str
     second: str
     mark: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def read_claims(path: Path, scheme: Scheme) -> Claims:
             pair = p.strings("mentions")
             if len(pair) != 2:
                 raise p.error(f"mentions = {list(pair)} are not two mentions of the claim; name two")
-            marks.append(Mark(min(pair), max(pair), p.string("mark", among=MARKS)))
+            marks.append(Mark(min(pair), max(pair), p.string("mark", among=MARKS), p.string("reason", "")))
             p.end()
         claim = Claim(t.string("id"), t.string("type"), t.string("gloss"), tuple(mentions), tuple(sorted_marks(marks)))
         for name in (claim.id, *(mention.id for mention in mentions)):
@@ -221,7 +222,10 @@ def claim_rows(claims: Claims, golds: Iterable[Gold]) -> list[Json]:
             "languages": sorted({languages[mention.doc_id] for mention in claim.mentions}),
             "documents": sorted({mention.doc_id for mention in claim.mentions}),
             "mentions": [mention.id for mention in claim.mentions],
-            "marks": [{"first": mark.first, "second": mark.second, "mark": mark.mark} for mark in claim.marks],
+            "marks": [
+                {"first": mark.first, "second": mark.second, "mark": mark.mark, "reason": mark.reason}
+                for mark in claim.marks
+            ],
         }
         for claim in claims.claims
     ]
@@ -292,7 +296,7 @@ def claims_of(claim_table: Sequence[Json], mention_table: Sequence[Json], frame:
             row["type"],
             row["gloss"],
             tuple(mentions.get(row["claim_id"], ())),
-            tuple(Mark(mark["first"], mark["second"], mark["mark"]) for mark in row["marks"]),
+            tuple(Mark(mark["first"], mark["second"], mark["mark"], mark.get("reason") or "") for mark in row["marks"]),
         )
         for row in claim_table
     ]

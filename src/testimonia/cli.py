@@ -250,18 +250,21 @@ def pull_annotations(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring what is in Label Studio to labeling/exports/<round>/, annotators as pseudonyms."""
+    """Bring what is in Label Studio to labeling/exports/<round>/, annotators as pseudonyms, and check it."""
     from testimonia import corpus as corpora
     from testimonia import server, transfer
+    from testimonia.errors import errors_among
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
     with _studio("tasks.view") as studio:
         pulled = transfer.pull_annotations(read, studio, one, server.home(), _progress("pulling"), replace)
     kinds: dict[str, tuple[str, ...]] = asdict(pulled)
+    findings = transfer.check_passes(read, one)
     if as_json:
-        typer.echo(json.dumps(kinds))
-        return
+        found = [finding.as_json() for finding in findings]
+        typer.echo(json.dumps(kinds | {"findings": found}, ensure_ascii=False))
+        raise typer.Exit(1 if errors_among(findings) else 0)
     notes = {
         "kept": " (annotations are gone from Label Studio; the export is left as it is, --replace overwrites it)",
         "gone": " (not in Label Studio any more; the export is left as it is)",
@@ -269,6 +272,9 @@ def pull_annotations(
     for kind, doc_ids in kinds.items():
         note = notes.get(kind, "") if doc_ids else ""
         typer.echo(f"{kind:8} {len(doc_ids):6}  {' '.join(doc_ids[:12])}{' ...' if len(doc_ids) > 12 else ''}{note}")
+    _print_findings(findings)
+    if errors_among(findings):
+        raise typer.Exit(1)
 
 
 @app.command(rich_help_panel=ANNOTATE)

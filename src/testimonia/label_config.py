@@ -30,9 +30,10 @@ _STYLE = """
       white-space: pre-wrap; }
     .meta { border-bottom: 1px solid var(--color-neutral-border, #ddd); margin-bottom: 8px; padding-bottom: 4px; }
     .meta h3, .meta h4, .meta h5 { unicode-bidi: plaintext; text-align: start; margin: 2px 0 !important; }
+    .meta h4 { font-size: 13px; font-weight: 400; color: var(--color-neutral-content-subtle, #667); }
     .bar { position: sticky; top: 0; z-index: 10; padding: 4px 0 6px;
       background: var(--color-neutral-background, #fff); border-bottom: 1px solid var(--color-neutral-border, #ddd); }
-    .bar h6 { margin: 2px 0 !important; font-size: 12px; }
+    .bar h3, .bar h4, .bar h5, .bar h6 { margin: 2px 0 !important; font-size: 13px; line-height: 1.3; }
     .row { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: center; }
   """
 
@@ -122,14 +123,23 @@ def _attribute_row(bar: ET.Element, scheme: Scheme, label: Label) -> None:
         whenLabelValue=label.name,
     )
     for attribute in label.attributes:
-        caption = f"{label.name} {attribute.name.replace('_', ' ')}" + (" *" if attribute.required else "")
-        ET.SubElement(row, "Header", size="6", value=caption)
-        _control(row, scheme, attribute, column(label.name, attribute.name))
+        caption = attribute.caption or attribute.name.replace("_", " ")
+        ET.SubElement(row, "Header", size="6", value=caption + (" *" if attribute.required else ""))
+        _control(row, scheme, label, attribute)
 
 
-def _control(row: ET.Element, scheme: Scheme, attribute: Attribute, name: str) -> None:
+def _control(row: ET.Element, scheme: Scheme, label: Label, attribute: Attribute) -> None:
+    name = column(label.name, attribute.name)
     common = {"name": name, "toName": TEXT_OBJECT, "perRegion": "true"}
     if attribute.type == "choice":
+        if attribute.required:  # Label Studio asks for it in the regions of the label that the control itself names
+            common |= {
+                "required": "true",
+                "requiredMessage": f"a span of {label.name} has no {attribute.name}",
+                "visibleWhen": "region-selected",
+                "whenTagName": LABEL_CONTROL,
+                "whenLabelValue": label.name,
+            }
         choices = ET.SubElement(row, "Choices", common, choice="single-radio", showInline="true")
         for index, value in enumerate(attribute.values):
             choice = ET.SubElement(choices, "Choice", value=value)

@@ -47,6 +47,7 @@ class Attribute:
     placeholder: str = ""
     registry: str = ""
     same: tuple[str, ...] = ()
+    caption: str = ""  # for annotators, where the name alone would not tell
     control: str = ""  # of a label config that was not made from the scheme
 
 
@@ -275,6 +276,7 @@ def _attribute(table: Table) -> Attribute:
         placeholder=table.string("placeholder", ""),
         registry=table.string("registry", ""),
         same=table.strings("same"),
+        caption=table.string("caption", ""),
     )
     if (attribute.type == "choice") != bool(attribute.values):
         raise table.error("values belong to type choice, and only there")

@@ -66,7 +66,7 @@ def features(config: str, scheme: Scheme) -> dict[str, Feature]:
     strings: Feature = ("list", "string")
     if config == "claims":
         about: dict[str, Feature] = {"claim_id": "string", "type": "string", "gloss": "string"}
-        mark: dict[str, Feature] = {"first": "string", "second": "string", "mark": "string"}
+        mark: dict[str, Feature] = dict.fromkeys(("first", "second", "mark", "reason"), "string")
         return about | {"languages": strings, "documents": strings, "mentions": strings, "marks": ("list", mark)}
     if config == "claim_mentions":
         numbers: dict[str, Feature] = {"value_min": "float64", "value_max": "float64"}

@@ -12,9 +12,10 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 from testimonia.adjudication import candidates_of, docket_of
+from testimonia.checks import check_gold
 from testimonia.corpus import Corpus, Round
-from testimonia.document import Annotation, Document
-from testimonia.errors import FindingsError, InputError, StudioError, errors_among
+from testimonia.document import Annotation, Document, Gold
+from testimonia.errors import Finding, FindingsError, InputError, StudioError, errors_among
 from testimonia.files import locked, read_json, write_atomic, write_json
 from testimonia.label_config import render_label_config
 from testimonia.report import differences_html
@@ -234,6 +235,17 @@ def pull_annotations(
         write_atomic(folder / "label_config.xml", studio.label_config(project))
     outcome |= dict.fromkeys(set(before) - set(outcome), "gone")
     return Pulled(*(tuple(sorted(d for d, o in outcome.items() if o == field.name)) for field in fields(Pulled)))
+
+
+def check_passes(corpus: Corpus, one: Round) -> list[Finding]:
+    """What is wrong in the pulled annotations of a round, each by the checks of the dataset, with its annotator."""
+    annotations, findings = round_annotations(corpus, one)
+    for annotation in annotations:
+        if annotation.state == "submitted":
+            gold = Gold(corpus.by_id[annotation.doc_id], annotation.spans, annotation.relations)
+            for finding in check_gold(gold, corpus.scheme, corpus.languages[gold.document.language]):
+                findings.append(replace(finding, place=f"{finding.place} ({annotation.annotator})"))
+    return findings
 
 
 def exported(corpus: Corpus, studio: Studio, one: Round, home: Path, progress: Progress) -> list[Json]:
