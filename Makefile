@@ -4,7 +4,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: env demo label test pythons check browser database lock clean
+.PHONY: env demo label test pythons check browser database ssh lock clean
 
 env: .venv/.done
 
@@ -27,7 +27,10 @@ browser:
 database:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || sh scripts/install.sh postgresql
 
-test: env browser database
+ssh:
+	@test -x /usr/sbin/sshd && command -v ssh >/dev/null || sh scripts/install.sh openssh-server openssh-client
+
+test: env browser database ssh
 	$(BIN)/pytest
 
 # The tests that need neither server nor browser, on each later Python that this machine has (on the path or of pyenv).

@@ -136,7 +136,7 @@ def running(folder: Path, port: int = 0, database: str = "") -> Iterator[Server]
         log = os.open(folder / "studio.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         process = subprocess.Popen(
             [command, "start", "--no-browser", "--port", str(port), "--internal-host", "127.0.0.1"],
-            env=_environment(folder, url, values) | store,
+            env=_environment(folder, values) | store,
             cwd=folder,  # Label Studio tells everybody the last commit of the folder it runs in
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -154,12 +154,12 @@ def running(folder: Path, port: int = 0, database: str = "") -> Iterator[Server]
             _stop(process)
 
 
-def _environment(folder: Path, url: str, values: Mapping[str, str]) -> dict[str, str]:
+def _environment(folder: Path, values: Mapping[str, str]) -> dict[str, str]:
+    """Without LABEL_STUDIO_HOST: pages then name no host, so that they work behind a tunnel or a proxy too."""
     prefixes = ("LABEL_STUDIO_", "POSTGRE_", "DJANGO_", "SENTRY_", "FRONTEND_SENTRY")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return inherited | {
         "LABEL_STUDIO_BASE_DATA_DIR": str(folder / "studio"),
-        "LABEL_STUDIO_HOST": url,
         "LABEL_STUDIO_USERNAME": values["email"],
         "LABEL_STUDIO_PASSWORD": values["password"],
         "LABEL_STUDIO_USER_TOKEN": values["token"],
