@@ -75,11 +75,12 @@ def test_exports_of_a_real_server() -> None:
     annotations, findings = parse_tasks(export, documents, older_scheme())
     assert len(annotations) == len(export) == 14
     # One region came from a prediction at UTF-16 offsets; a copy of its text tells.
-    # That scheme's controls for quantities had names that the rule for names does not give; one relation has no label.
+    # That scheme's controls for quantities had names that the rule for names does not give; one relation has no label,
+    # and only one joins its ends.
     errors = Counter((f.place, f.id) for f in findings if f.severity == "error")
     assert errors.pop(("emoji (1)", "text-differs")) == 1
-    assert {check for _, check in errors} == {"attribute-unknown", "relation-without-label"}
-    assert sum(errors.values()) == 5
+    assert {check for _, check in errors} == {"attribute-unknown"}
+    assert sum(errors.values()) == 4
     regions = sum(r["type"] == "labels" for task in export for a in task["annotations"] for r in a["result"])
     assert sum(len(a.spans) for a in annotations) == regions - 1
     by_id = {a.doc_id: a for a in annotations}
@@ -106,6 +107,18 @@ def test_states_and_relations() -> None:
         ("other", "draft", 1, "first"),
     ]
     assert annotations[0].relations == (Relation("holder", Span(16, 19, "STANCE"), Span(3, 9, "ACTOR")),)
+
+
+def test_a_relation_without_a_label_is_the_only_one_that_fits() -> None:
+    text = "Selon TASS, Moscou dit que 3 soldats sont morts, un succès."
+    spans = [Span(6, 10, "SOURCE"), Span(12, 18, "ACTOR"), Span(27, 36, "QUANTITY"), Span(51, 57, "STANCE")]
+    for head, tail, label in [(2, 0, "attributed_to"), (3, 2, "target"), (3, 1, ""), (1, 0, ""), (0, 2, "")]:
+        task = task_with(text, spans)
+        arrow = {"type": "relation", "from_id": f"r{head}", "to_id": f"r{tail}", "direction": "right"}
+        task["annotations"][0]["result"].append(arrow)
+        [annotation], findings = parse_tasks([task], {"d-1": Document("d-1", "fr", text)}, SCHEME)
+        assert [r.label for r in annotation.relations] == [label] * bool(label)
+        assert [f.id for f in findings] == ["relation-without-label"] * (not label)
 
 
 def test_a_proposed_id_is_read_as_the_id_of_the_registry() -> None:

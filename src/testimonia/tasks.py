@@ -438,17 +438,21 @@ class _Reader:
         if missing:
             self._error("relation-end-missing", f"a relation {labels} joins region {missing[0]}, which does not exist")
             return
-        if not labels:
-            self._error("relation-without-label", f"a relation from {ends[0]} to {ends[1]} has no label; choose one")
-            return
         if arrow.get("direction", "right") not in ("left", "right"):
-            self._error("relation-direction", f"relation {labels[0]} points both ways; give it one direction")
+            self._error("relation-direction", f"relation {labels} points both ways; give it one direction")
             return
         if any(end not in spans for end in ends):
             return  # the region was refused by name already
         head, tail = spans[str(ends[0])], spans[str(ends[1])]
         if arrow.get("direction") == "left":
             head, tail = tail, head
+        if not labels:
+            labels = [r.name for r in self.scheme.relations if head.label in r.heads and tail.label in r.tails]
+            if len(labels) != 1:
+                which = f"it could be {' or '.join(labels)}; choose one" if labels else "none of the scheme joins these"
+                message = f"a relation from {head.label} {ends[0]} to {tail.label} {ends[1]} has no label; {which}"
+                self._error("relation-without-label", message)
+                return
         for label in labels:
             if not isinstance(label, str) or self.scheme.relation(label) is None:
                 self._error("relation-unknown", f"{label!r} is no relation of the scheme")
