@@ -52,7 +52,7 @@ def test_a_finding_is_exit_code_1(copy: Path) -> None:
 def test_parquet_files_and_folders(tmp_path: Path) -> None:
     documents = ROOT / "dataset" / "documents" / "test-00000-of-00001.parquet"
     done = run("validate-dataset", documents, "--corpus", ROOT)
-    assert (done.returncode, "0 errors, 1 warnings" in done.stdout) == (0, True)
+    assert (done.returncode, ": 0 errors, " in done.stdout) == (0, True)
     twice = run("validate-dataset", documents, documents, "--corpus", ROOT)
     assert (twice.returncode, "[document-duplicate]" in twice.stdout) == (1, True)
     spans = ROOT / "dataset" / "spans" / "test-00000-of-00001.parquet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,12 @@ def findings_on_dataset(case: Json, folder: Path) -> list[Finding]:
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new, 1))
+    if "pattern" in case:
+        name, pattern, new = case["pattern"]
+        path = corpus.dataset / name
+        text, found = re.subn(pattern, new, path.read_text(), count=1)
+        assert found
+        path.write_text(text)
     if "rebuild" in case:
         committed = json.loads((corpus.dataset / release.MANIFEST).read_text())
         config, digest = case["rebuild"]

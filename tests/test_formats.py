@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from nervaluate import Evaluator
 from spacy.tokens import DocBin, Span
 
+from testimonia.adjudication import region_results
 from testimonia.corpus import Corpus
 from testimonia.errors import FindingsError, InputError
 from testimonia.extraction import of_rows, of_table
 from testimonia.formats import read_gold, read_predictions, spans_of_tags, taggable, tokens_of
-from testimonia.rounds import read_round
+from testimonia.release import build_gold
 from testimonia.scoring import score
+from testimonia.tasks import task_of
 from testimonia.units import to_code_points
 from tests.strategies import texts
 from tests.test_scoring import counts
@@ -76,19 +78,24 @@ def test_docs_of_spacy(tmp_path: Path) -> None:
 
 
 def test_predictions_in_label_studio(corpus: Corpus) -> None:
-    tasks = []
-    for task in read_round(corpus.exports / "first").values():
-        result = next(a["result"] for a in task["annotations"] if not a["was_cancelled"])
+    tasks: list[Any] = []
+    golds = build_gold(corpus)[0]
+    for gold in golds:
+        ids = {span: f"r{row}" for row, span in enumerate(gold.spans)}
+        result = [r for span in gold.spans for r in region_results(gold.document, span, ids[span], corpus.scheme)]
+        for relation in gold.relations:
+            ends = {"from_id": ids[relation.head], "to_id": ids[relation.tail]}
+            result.append(ends | {"type": "relation", "direction": "right", "labels": [relation.label]})
         one = {"model_version": "m1", "result": result, "score": 0.5}
-        tasks.append(
-            {"id": task["id"], "data": task["data"], "predictions": [one, {"model_version": "m2", "result": []}]}
-        )
+        predictions = [one, {"model_version": "m2", "result": []}]
+        tasks.append({"id": len(tasks), "data": task_of(gold.document), "predictions": predictions})
+    spans = sum(len(gold.spans) for gold in golds)
     found = score(corpus.dataset, tasks, model="m1", resamples=0)
-    assert counts(found.overall["strict"]) == [305, 0, 0, 0, 0]
+    assert counts(found.overall["strict"]) == [spans, 0, 0, 0, 0]
     assert found.relations["strict"].f1 == 1
     assert found.linking["actor_entity"]["strict"].f1 == 1  # type: ignore[union-attr]
     assert found.settings["models"] == ["m1"]
-    assert counts(score(corpus.dataset, tasks, model="m2", resamples=0).overall["strict"]) == [0, 0, 0, 305, 0]
+    assert counts(score(corpus.dataset, tasks, model="m2", resamples=0).overall["strict"]) == [0, 0, 0, spans, 0]
     with pytest.raises(InputError, match="m1, m2"):
         score(corpus.dataset, tasks)
     with pytest.raises(InputError, match="m3"):
