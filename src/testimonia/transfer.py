@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from testimonia.adjudication import candidates_of, docket_of
 from testimonia.checks import check_gold
@@ -148,7 +149,7 @@ def _load(
 ) -> Loaded:
     guidelines = corpus.folder / "labeling" / "guidelines.md"
     try:
-        instruction = MarkdownIt("commonmark", {"html": False}).enable("table").render(guidelines.read_text("utf-8"))
+        instruction = _instruction(guidelines.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{guidelines}: cannot be read: {error}; restore the guidelines") from None
     entries: dict[str, list[Json]] = {}
@@ -167,6 +168,29 @@ def _load(
     loaded = studio.load(project, tasks, entries, users, progress)
     studio.ensure_views(project, _views(corpus, studio.users(), bool(start_from)), _HIDDEN)
     return replace(loaded, drafts_left_out=drafts)
+
+
+_GAPS = ("paragraph_close", "bullet_list_close", "ordered_list_close", "table_close", "blockquote_close")
+
+
+def _instruction(guidelines: str) -> str:
+    """The guidelines as HTML for Label Studio; HTML in them is shown as text.
+
+    Its page takes off margins, the markers of lists and every style: gaps are lines, markers are written.
+    """
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens: list[Token] = []
+    marker = ""
+    for token in parser.parse(guidelines):
+        if token.type == "list_item_open":
+            marker = f"{token.info}. " if token.info else "• "
+        elif token.type == "inline" and marker:
+            token.children = [Token("text", "", 0, content=marker), *(token.children or [])]
+            marker = ""
+        tokens.append(token)
+        if token.type in _GAPS and token.level == 0:
+            tokens.append(Token("html_block", "", 0, content="<br>\n"))
+    return str(parser.renderer.render(tokens, parser.options, {}))
 
 
 # Columns of the list of tasks that tell an annotator nothing.
