@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from testimonia.label_config import TEXT_OBJECT
 from testimonia.tasks import same_text
 
 Json = dict[str, Any]
+Turns = list[tuple[int, int]]
 
 TURN_KEY = "text"  # of a turn of a dialogue, unless the label config says otherwise
 _ENOUGH = 50  # regions of a task that are looked at to find the key of the texts
@@ -161,6 +163,15 @@ def text_of(value: object, turn_key: str) -> str | None:
     return value if isinstance(value, str) else None if turns is None else _JOIN.join(turns)
 
 
+def _joined(value: object, turn_key: str) -> Turns | None:
+    """Where each turn of a dialogue begins in the joined text, and ends; None for anything else."""
+    turns = _turns(value, turn_key)
+    if turns is None:
+        return None
+    starts = [0, *accumulate(len(turn) + len(_JOIN) for turn in turns)]
+    return [(start, start + len(turn)) for start, turn in zip(starts, turns, strict=False)]
+
+
 def _turns(value: object, turn_key: str) -> list[str] | None:
     items = value if isinstance(value, list) else []
     turns = [item[turn_key] for item in items if isinstance(item, dict) and isinstance(item.get(turn_key), str)]
@@ -179,7 +190,7 @@ class Reader:
         for name, count in sorted(self.told.items()):
             yield Finding(place, name, f"{count:,} {TOLD[name]}", "warning")
 
-    def fits(self, value: Json, text: str, turns: list[str] | None) -> bool:
+    def fits(self, value: Json, text: str, turns: Turns | None) -> bool:
         """Whether a region's copy of its text stands in the text where the region says."""
         bounds = self._bounds(value, text, turns) or value
         start, end = bounds.get("start"), bounds.get("end")
@@ -195,7 +206,7 @@ class Reader:
             doc_id = f"task-{task['id']}" if known else f"nth-{number}"
         source = data.get(self.key)
         text = text_of(source, self.turn_key)
-        turns = _turns(source, self.turn_key)
+        turns = _joined(source, self.turn_key)
         entries: dict[str, list[Any]] = {
             "annotations": listed(task.get("annotations")),
             "drafts": listed(task.get("drafts")),
@@ -207,13 +218,13 @@ class Reader:
         self.told = +self.told
         return {"data": {"doc_id": doc_id, "text": text, **words}, **entries}
 
-    def _entry(self, entry: Any, text: str, turns: list[str] | None) -> Any:
+    def _entry(self, entry: Any, text: str, turns: Turns | None) -> Any:
         if not isinstance(entry, dict) or not isinstance(entry.get("result"), list):
             return entry
         results = [self._result(r, text, turns) if isinstance(r, dict) else r for r in entry["result"]]
         return entry | {"result": list(self._turned(self._named(results)))}
 
-    def _result(self, result: Json, text: str, turns: list[str] | None) -> Json:
+    def _result(self, result: Json, text: str, turns: Turns | None) -> Json:
         """A result on our text, of type labels where it labels, with offsets into the text where they are proven."""
         kind, value = str(result.get("type")), result.get("value")
         result = result | {"to_name": TEXT_OBJECT} if result.get("to_name") == self.name else result
@@ -227,7 +238,7 @@ class Reader:
             value = {key: item for key, item in value.items() if key not in ("startOffset", "endOffset")} | bounds
         return result | {"value": value}
 
-    def _bounds(self, value: Json, text: str, turns: list[str] | None) -> Json | None:
+    def _bounds(self, value: Json, text: str, turns: Turns | None) -> Json | None:
         """Start and end in the text where the region says them otherwise and they can be had, else None."""
         start, end = value.get("start"), value.get("end")
         if "startOffset" in value and turns is not None:
@@ -286,14 +297,13 @@ def _places(value: Json) -> Iterator[tuple[object, object]]:
     yield value.get("end"), value.get("endOffset")
 
 
-def _in_turn(turns: Sequence[str], turn: object, offset: object) -> int | None:
+def _in_turn(turns: Turns, turn: object, offset: object) -> int | None:
     """An offset in a turn as one in the joined turns; None where it lies in none."""
     number = int(turn) if isinstance(turn, str) and turn.isascii() and turn.isdigit() else turn
     if not isinstance(number, int) or not isinstance(offset, int) or not 0 <= number < len(turns):
         return None
-    if not 0 <= offset <= len(turns[number]):
-        return None
-    return sum(len(one) + len(_JOIN) for one in turns[:number]) + offset
+    start, end = turns[number]
+    return start + offset if 0 <= offset <= end - start else None
 
 
 def annotated_object(tasks: Iterable[Json]) -> str:
@@ -321,7 +331,7 @@ def text_key(place: str, tasks: Sequence[Json], turn_key: str) -> tuple[str, lis
             if text is not None and key != "doc_id":
                 lengths[key] += len(text)
                 reader = Reader(key, turn_key)
-                turns = _turns(value, turn_key)
+                turns = _joined(value, turn_key)
                 fits[key] += sum(reader.fits(one, text, turns) for one in values[:_ENOUGH])
     best = max(fits.values(), default=0)
     fitting = [key for key, found in fits.items() if found == best]
