@@ -4,7 +4,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: env demo label test pythons check browser database ssh lock clean
+.PHONY: env demo label test pythons check pictures browser database ssh lock clean
 
 env: .venv/.done
 
@@ -32,6 +32,13 @@ ssh:
 
 test: env browser database ssh
 	$(BIN)/pytest
+
+# The pictures of the docs, from the screenshots that the tests in the browser make.
+pictures: env browser
+	$(BIN)/pytest -q -k "test_the_annotated_page or test_the_page_in_a_browser or test_a_curator_decides"
+	cp build/screenshots/annotated.png docs/annotation-page.png
+	cp build/screenshots/browse.png docs/browse.png
+	cp build/screenshots/adjudication-ar-1-candidate.png docs/adjudication-page.png
 
 # The tests that need neither server nor browser, on each later Python that this machine has (on the path or of pyenv).
 pythons:

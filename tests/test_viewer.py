@@ -91,6 +91,12 @@ def test_the_page_in_a_browser(page: Page, tmp_path: Path) -> None:
     second = arabic.locator("mark[id]").nth(1)
     assert second.evaluate("one => one === document.activeElement")
     page.screenshot(path=SHOTS / "browse-arabic.png")
+    page.set_viewport_size({"width": 1240, "height": 640})
+    page.locator('.document[data-language="ar"]').nth(1).locator('mark[id][aria-label^="STANCE"]').nth(1).focus()
+    page.locator('.document[data-language="ar"]').nth(1).evaluate("one => { one.scrollIntoView(); scrollBy(0, -120); }")
+    page.wait_for_timeout(200)
+    page.screenshot(path=SHOTS / "browse.png")
+    page.set_viewport_size({"width": 1500, "height": 1000})
 
     stance = SCHEME.label_names.index("STANCE")
     held = page.locator('mark[id][aria-label^="STANCE"]').nth(1)
