@@ -4,7 +4,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: env demo label test pythons check pictures browser database ssh lock clean
+.PHONY: env demo label test pythons check pictures matrix browser database ssh lock clean
 
 env: .venv/.done
 
@@ -53,6 +53,17 @@ pythons:
 	  echo "python$$version" && $$home/bin/pytest -q -m "not server and not browser" || exit 1; \
 	done
 
+# The dataset in releases of `datasets` from 2.14 on, each in an environment of its own, and in other readers.
+matrix:
+	@for pins in tests/matrix/*.txt; do \
+	  name=$$(basename $$pins .txt); home=build/matrix/$$name; \
+	  cmp -s $$pins $$home/.done || { rm -rf $$home && $(PYTHON) -m venv $$home \
+	    && $$home/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $$pins \
+	    && cp $$pins $$home/.done; } || exit 1; \
+	  case $$name in readers) script=readers;; *) script=loads;; esac; \
+	  $$home/bin/python -m tests.matrix.$$script dataset 2>$$home/said || { cat $$home/said; exit 1; }; \
+	done
+
 check: env
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
@@ -62,7 +73,7 @@ check: env
 # Needs uv: pins every dependency with its hashes.
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-header -o requirements.lock
-	for pins in bench/models/*.in; do uv pip compile "$$pins" --universal --generate-hashes --python-version 3.11 --no-header -o "$${pins%.in}.txt" || exit 1; done
+	for pins in bench/models/*.in tests/matrix/*.in; do uv pip compile "$$pins" --universal --generate-hashes --python-version 3.11 --no-header -o "$${pins%.in}.txt" || exit 1; done
 
 clean:
 	rm -rf .venv build

@@ -37,7 +37,8 @@ def copy(tmp_path: Path) -> Path:
 def copy_corpus(target: Path) -> Path:
     for name in ("seeds", "labeling", "dataset"):
         shutil.copytree(ROOT / name, target / name)
-    shutil.copy2(ROOT / "DATASET_CARD.md", target)
+    for name in ("DATASET_CARD.md", "CHANGELOG.md", "CITATION.cff"):
+        shutil.copy2(ROOT / name, target)
     return target
 
 

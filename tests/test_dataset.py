@@ -18,7 +18,7 @@ from testimonia import tables
 from testimonia.corpus import Corpus, read_corpus
 from testimonia.document import Span
 from testimonia.errors import FindingsError
-from testimonia.release import build_gold, export_gold
+from testimonia.release import build_gold, export_gold, read_citation
 from tests.conftest import ROOT
 
 DATASET = ROOT / "dataset"
@@ -117,6 +117,8 @@ def test_one_version_everywhere(corpus: Corpus) -> None:
     assert re.findall(r"^version: (.+)$", card, re.MULTILINE) == [corpus.version]
     assert re.findall(r"^## (.+)$", changelog, re.MULTILINE)[0] == corpus.version
     assert MANIFEST["version"] == corpus.version
+    assert read_citation(ROOT)["version"] == corpus.version
+    assert json.loads((DATASET / "croissant.json").read_text())["version"] == corpus.version
 
 
 def test_no_address_and_no_secret_in_what_is_published() -> None:

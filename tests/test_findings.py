@@ -23,6 +23,7 @@ from testimonia.document import Document, Gold, Relation, Span, Zone, attributes
 from testimonia.errors import Finding, FindingsError
 from testimonia.exports import read_exports
 from testimonia.quotes import ground_records
+from testimonia.rebuild import verify_release
 from testimonia.rounds import read_annotations
 from testimonia.scoring import score
 from testimonia.tasks import parse_tasks
@@ -74,6 +75,7 @@ def test_every_check_has_a_file() -> None:
         "dialects",
         "rounds",
         "demo",
+        "rebuild",
         "passes",
         "agreement",
         "gamma",
@@ -177,6 +179,8 @@ def findings_on_dataset(case: Json, folder: Path) -> list[Finding]:
     if "config" in case:
         path = corpus.dataset / tables.parquet_name(case["config"])
         pq.write_table(edited(pq.ParquetFile(path).read(), case), path)
+    if case.get("verify"):
+        return list(verify_release(corpus).findings)
     return release.validate_dataset(corpus.dataset, corpus) + release.check_label_config(corpus)
 
 

@@ -265,17 +265,20 @@ def _token_edges(scheme: Scheme, languages: Mapping[str, Language], golds: Seque
 
 def _columns(scheme: Scheme) -> str:
     rows: list[list[object]] = []
+    told: set[str] = set()  # fields in lists, which are the same wherever they stand
     for config in tables.CONFIGS:
-        for name, feature in tables.features(config, scheme).items():
-            rows.append([config, f"`{name}`", _feature(feature)])
-    return table(["config", "column", "type"], rows)
+        for one in tables.fields(config, scheme):
+            if one.path not in told:
+                rows.append([config, f"`{one.path}`", _feature(one.feature), one.description])
+            told |= {one.path} if "[]" in one.path else set()
+    return table(["config", "field", "type", "what it says"], rows)
 
 
 def _feature(feature: tables.Feature) -> str:
     if isinstance(feature, str):
         return feature
     if isinstance(feature, dict):
-        return "{" + ", ".join(f"{name}: {_feature(inner)}" for name, inner in feature.items()) + "}"
+        return "struct"
     if feature[0] == "class":
         return f"ClassLabel({', '.join(feature[1])})"
-    return f"list of {_feature(feature[1])}"
+    return f"list of {_feature(feature[1])}s" if isinstance(feature[1], dict) else f"list of {_feature(feature[1])}"

@@ -340,6 +340,58 @@ def export_gold(corpus: CorpusOption = Path(), as_json: JsonOption = False) -> N
     )
 
 
+@app.command(rich_help_panel=RELEASE)
+def verify_release(corpus: CorpusOption = Path(), as_json: JsonOption = False) -> None:
+    """Check the sums of dataset/, build it again from seeds/ and labeling/, and say what differs."""
+    from testimonia import rebuild
+    from testimonia.corpus import read_corpus
+
+    found = rebuild.verify_release(read_corpus(corpus))
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False))
+    else:
+        _print_findings(found.findings)
+        typer.echo(rebuild.verification_text(found), nl=False)
+    if found.findings:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=RELEASE)
+def diff_releases(
+    old: Annotated[str, typer.Argument(help="A dataset folder, or a git revision, such as v0.2.3.")],
+    new: Annotated[str, typer.Argument(help="Another; dataset/ of the corpus if not given.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="List every change, not the first ones of each kind.")] = False,
+    corpus: CorpusOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Say what changed between two releases: documents, spans, attributes, relations, claims, schema."""
+    from testimonia import changes
+
+    with changes.release_folder(corpus, old) as left:
+        with changes.release_folder(corpus, new or str(corpus / "dataset")) as right:
+            found = changes.compare(changes.read_snapshot(left), changes.read_snapshot(right))
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+    else:
+        typer.echo(changes.changes_text(found, None if every else changes.TOLD), nl=False)
+
+
+@app.command(rich_help_panel=RELEASE)
+def release(
+    since: Annotated[str, typer.Option(help="The release before: a folder or git revision; else the tag below.")] = "",
+    corpus: CorpusOption = Path(),
+) -> None:
+    """Make a release: build, validate, compare, changelog, citation, tag. Refuses where something is off."""
+    from testimonia import versions
+    from testimonia.corpus import read_corpus
+
+    made = versions.make_release(read_corpus(corpus), since)
+    _print_findings(made.warnings)
+    typer.echo(versions.made_text(made), nl=False)
+    if not made.tagged:
+        raise typer.Exit(1)
+
+
 @app.command(rich_help_panel=BUILD)
 def validate_dataset(
     paths: Annotated[

@@ -22,6 +22,7 @@ from testimonia.document import Document, Relation, Span, Zone
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.exports import export_of
 from testimonia.extraction import Extraction, class_names, of_rows, of_table
+from testimonia.scheme import Label, Scheme
 from testimonia.tables import read_parquet
 
 Json = dict[str, Any]
@@ -124,6 +125,66 @@ def record_of(document: Document, model: str, spans: Sequence[Span], relations: 
         ],
         "relations": [{"label": r.label, "head": number[r.head], "tail": number[r.tail]} for r in relations],
     }
+
+
+def prediction_schema(scheme: Scheme) -> Json:
+    """The JSON Schema (2020-12) of a line of predictions, as `record_of` writes it, for the labels of a scheme.
+
+    What a model need not say may be left out; fields of other names are let through.
+    """
+    integer, string = {"type": "integer", "minimum": 0}, {"type": "string"}
+    attributes = [
+        {
+            "if": {"properties": {"label": {"const": label.name}}},
+            "then": {"properties": {"attributes": {"type": "object", "properties": _values_of(label)}}},
+        }
+        for label in scheme.labels
+    ]
+    span = {
+        "type": "object",
+        "required": ["start", "end", "label"],
+        "properties": {
+            "start": integer | {"description": "first code point of the span in the text of the document"},
+            "end": integer | {"description": "code point after its last"},
+            "label": {"enum": scheme.label_names},
+            "text": string | {"description": "words of the span; if given, they are checked"},
+            "score": {"type": "number"},
+        },
+        "allOf": attributes,
+    }
+    relation = {
+        "type": "object",
+        "required": ["label", "head", "tail"],
+        "properties": {
+            "label": {"enum": scheme.relation_names},
+            "head": integer | {"description": "number of the span in `spans`, from 0"},
+            "tail": integer | {"description": "number of the span in `spans`, from 0"},
+        },
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"a line of predictions for {scheme.name} {scheme.version}",
+        "type": "object",
+        "required": ["doc_id", "spans"],
+        "properties": {
+            "doc_id": string | {"minLength": 1},
+            "language": string,
+            "model": string,
+            "spans": {"type": "array", "items": span},
+            "relations": {"type": "array", "items": relation},
+        },
+    }
+
+
+def _values_of(label: Label) -> Json:
+    """What the attributes of a label may be, by name."""
+    found: Json = {}
+    for one in label.attributes:
+        told: Json = {"enum": [*one.values, None]} if one.type == "choice" else {"type": ["string", "null"]}
+        if one.type == "number":
+            told = {"type": ["number", "null"]}
+        found[one.name] = told | {"description": one.description}
+    return found
 
 
 def tokens_of(gold: object) -> Tokens | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import yaml
 
 from testimonia import __version__, card, tables
 from testimonia.adjudication import gold_of
@@ -18,10 +19,12 @@ from testimonia.agreement import measure_agreement
 from testimonia.audit import read_audit
 from testimonia.claims import check_claims
 from testimonia.corpus import Corpus
+from testimonia.croissant import croissant
 from testimonia.document import Annotation, Gold
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.exports import read_corpus_round
 from testimonia.files import locked, read_json, replaced_folder, sha256_of, write_atomic, write_json
+from testimonia.formats import prediction_schema
 from testimonia.label_config import render_label_config
 from testimonia.rounds import read_annotations
 from testimonia.validation import (
@@ -39,7 +42,10 @@ from testimonia.validation import (
 
 Json = dict[str, Any]
 CARD = "DATASET_CARD.md"
+CITATION = "CITATION.cff"
 MANIFEST = "manifest.json"
+CROISSANT = "croissant.json"
+PREDICTIONS = "predictions.schema.json"
 SUMS = "SHA256SUMS"
 
 
@@ -67,18 +73,27 @@ def export_gold(corpus: Corpus) -> Release:
 
     Raises FindingsError where a finding is an error: then nothing is written.
     """
+    card_path = corpus.folder / CARD
+    with locked(card_path):
+        made, source = build_release(corpus, corpus.dataset)
+        write_atomic(card_path, source)
+    return made
+
+
+def build_release(corpus: Corpus, target: Path) -> tuple[Release, str]:
+    """Writes the dataset to a folder, whole or not at all; returns what was made, and the text of the card.
+
+    Raises FindingsError as `export_gold` does.
+    """
     golds, annotations, findings = build_gold(corpus)
     errors = errors_among(findings)
     if errors:
         raise FindingsError(f"{corpus.dataset}: {len(errors)} errors in the exports; nothing was written", findings)
-    card_path = corpus.folder / CARD
-    with locked(card_path):
-        source = _read_card(card_path)
-        card_header, prose = card.split_header(source)
-        body = card.render_card(prose, _blocks(corpus, golds, annotations))
-        manifest = _build(corpus, golds, annotations, card_header, body)
-        write_atomic(card_path, source[: len(source) - len(prose)] + body)
-    return Release(manifest, tuple(findings))
+    source = _read_card(corpus.folder / CARD)
+    card_header, prose = card.split_header(source)
+    body = card.render_card(prose, _blocks(corpus, golds, annotations))
+    manifest = _build(corpus, golds, annotations, card_header, body, target)
+    return Release(manifest, tuple(findings)), source[: len(source) - len(prose)] + body
 
 
 def _blocks(corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation]) -> dict[str, str]:
@@ -97,19 +112,37 @@ def audit_folders(folder: Path) -> list[Path]:
 
 
 def _build(
-    corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation], card_header: Json, body: str
+    corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation], card_header: Json, body: str, target: Path
 ) -> Json:
     """Writes the dataset folder whole; returns its manifest."""
-    with replaced_folder(corpus.dataset) as folder:
+    with replaced_folder(target) as folder:
         manifest = _write(folder, corpus, golds, annotations)
         sizes = {config: entry["rows"] for config, entry in manifest["configs"].items()}
         bytes_ = {config: entry["bytes"] for config, entry in manifest["configs"].items()}
         top = card.header(card_header, corpus.version, corpus.scheme, sizes, bytes_)
         write_atomic(folder / "README.md", top + body)
+        write_json(
+            folder / CROISSANT, croissant(corpus.scheme, manifest, card_header, body, read_citation(corpus.folder))
+        )
+        write_json(folder / PREDICTIONS, prediction_schema(corpus.scheme))
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         sums = "".join(f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
         write_atomic(folder / SUMS, sums)
     return manifest
+
+
+def read_citation(folder: Path) -> Json:
+    """What CITATION.cff of a corpus says; empty without one. Raises InputError where it is not CFF."""
+    path = folder / CITATION
+    if not path.is_file():
+        return {}
+    try:
+        found = yaml.safe_load(_read_card(path))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not YAML: {error}; mend it") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: has no keys; see citation-file-format.github.io")
+    return found
 
 
 def _read_card(path: Path) -> str:
@@ -164,6 +197,7 @@ def _inputs(corpus: Corpus) -> dict[str, str]:
     """Every file that the release is made from, with its SHA-256."""
     paths = [corpus.folder / "seeds" / "sources.toml", *(corpus.folder / "seeds").glob("*.txt")]
     labeling = corpus.folder / "labeling"
+    paths += [path for path in [corpus.folder / CITATION] if path.is_file()]
     paths += [path for path in labeling.rglob("*") if path.is_file() and path.suffix in (".toml", ".md", ".xml")]
     paths = [path for path in paths if labeling / "baseline" not in path.parents]  # the baseline makes no gold
     paths += [path for audit in audit_folders(corpus.folder) for path in audit.glob("*.json*")]
@@ -245,19 +279,28 @@ def _check_papers(path: Path, rows: dict[str, list[Json]], corpus: Corpus) -> li
         findings += check_inputs(manifest, _inputs(corpus), corpus.version)
         if card.split_header(_read_card(corpus.folder / CARD))[1] != body:
             findings.append(Finding(CARD, "card-disagrees", "its text is not that of dataset/README.md; export again"))
+        header, _ = card.split_header(_read_card(corpus.folder / CARD))
+        own = croissant(corpus.scheme, manifest, header, body, read_citation(corpus.folder))
+        for name, expected in ((CROISSANT, own), (PREDICTIONS, prediction_schema(corpus.scheme))):
+            if not (path / name).is_file() or read_json(path / name) != expected:
+                findings.append(Finding(name, "description-stale", "is not what is made now; export again"))
     findings += check_card(top, manifest, corpus.scheme)
+    return findings + check_sums(path)
+
+
+def check_sums(path: Path) -> list[Finding]:
+    """Whether the files of a dataset folder are those that its SHA256SUMS lists. Raises InputError without one."""
     summed = dict(line.split("  ", 1)[::-1] for line in _read_card(path / SUMS).splitlines() if "  " in line)
     there = {
         file.relative_to(path).as_posix(): sha256_of(file)
         for file in path.rglob("*")
         if file.is_file() and file != path / SUMS
     }
-    for name in sorted({*summed, *there}):
-        if summed.get(name) != there.get(name):
-            findings.append(
-                Finding(f"{SUMS} {name}", "checksum", "is not the file that was summed, or only one of both")
-            )
-    return findings
+    return [
+        Finding(f"{SUMS} {name}", "checksum", "is not the file that was summed, or only one of both")
+        for name in sorted({*summed, *there})
+        if summed.get(name) != there.get(name)
+    ]
 
 
 def check_label_config(corpus: Corpus) -> list[Finding]:

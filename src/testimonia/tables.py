@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,110 @@ Feature = str | tuple[Literal["class"], list[str]] | tuple[Literal["list"], Any]
 
 CONFIGS = ("documents", "spans", "relations", "tokens", "annotations", "claims", "claim_mentions")
 SPLIT = "test"
+
+# What the configs are, and what their fields say; a name with a config counts before the bare one. Those of
+# attributes are in the scheme.
+ABOUT = {
+    "documents": "one row per article, with its spans and relations nested",
+    "spans": "one row per span of the gold",
+    "relations": "one row per relation of the gold",
+    "tokens": "one row per sentence, with tokens and IOB2 tags for each label",
+    "annotations": "one row per annotator and article: what was entered, before any adjudication, and the adjudication",
+    "claims": "one row per claim: what at least two articles say about the same thing",
+    "claim_mentions": "one row per place where an article makes a claim",
+}
+MEANING = {
+    "doc_id": "id of the article",
+    "language": "language code of the article",
+    "title": "headline, as far as there is one",
+    "text": "the article, byte for byte as it was found",
+    "text_sha256": "hex SHA-256 of the text in UTF-8",
+    "translation": "how the article came into its language, as far as its text shows: human, machine or unknown",
+    "zones": "parts of the text, in order; what no zone covers is white space",
+    "zones[].start": "first code point of the zone",
+    "zones[].end": "code point after its last",
+    "zones[].kind": "title, body, caption, heading or boilerplate",
+    "fold": "number of the article, for leave-one-article-out",
+    "spans": "marked stretches of the text, by start, end and label",
+    "id": "id, unique in the release: document, bounds and label",
+    "start": "first code point of the span in `text` of its document",
+    "end": "code point after its last",
+    "label": "label",
+    "provenance": "how the annotators stood to the span: agreed, attribute, boundary, label, some, one or added",
+    "relations": "relations between spans of the document",
+    "head": "id of the span that the relation starts from",
+    "tail": "id of the span that it leads to",
+    "head_text": "words of the head",
+    "tail_text": "words of the tail",
+    "sentence": "number of the sentence in its document, from 0",
+    "tokens": "tokens of the sentence",
+    "starts": "first code point of each token",
+    "ends": "code point after the last of each token",
+    "round": "round of annotation",
+    "annotator": "pseudonym of the annotator",
+    "state": "submitted, skipped or draft",
+    "claim_id": "id of the claim",
+    "type": "kind of claim",
+    "gloss": "what is claimed, in a neutral English sentence",
+    "languages": "languages of the articles that make it",
+    "documents": "articles that make it",
+    "mentions": "ids of its mentions",
+    "marks": "how every two mentions of the claim stand to each other",
+    "marks[].first": "one mention",
+    "marks[].second": "the other",
+    "marks[].mark": "same, compatible, conflicting or partial",
+    "marks[].reason": "why, in a sentence",
+    "mention_id": "id of the mention",
+    "claim_mentions.spans": "ids of the spans that make the claim",
+    "texts": "their words",
+    "sources": "ids of the spans of its sources",
+    "source_texts": "their words",
+    "source_entities": "ids of the actors that these sources are, where they are actors",
+    "bound": "how the value is bounded: exact, approx, lower, upper, range or vague; null without a value",
+    "value_min": "lower value, in `unit`",
+    "value_max": "upper value, in `unit`",
+    "unit": "unit of the value",
+    "annotations.spans": "marked stretches of the text, with the fields of `documents`",
+    "annotations.relations": "relations between them, with the fields of `documents`",
+    "relations[].id": "id, unique in the release: document, head, label and tail",
+    "relations.id": "id, unique in the release: document, head, label and tail",
+    "spans.text": "words of the span",
+    "spans[].text": "words of the span",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a config: `path` (`spans[].start` for one of a list of structs), its feature, what it says."""
+
+    path: str
+    feature: Feature
+    description: str
+
+
+def fields(config: str, scheme: Scheme) -> list[Field]:
+    """Every field of a config, those in lists of structs too, in column order."""
+    found: list[Field] = []
+
+    def add(prefix: str, columns: Mapping[str, Feature]) -> None:
+        for name, feature in columns.items():
+            found.append(Field(prefix + name, feature, _meaning(config, prefix + name, name, scheme)))
+            if isinstance(feature, tuple) and feature[0] == "list" and isinstance(feature[1], dict):
+                add(f"{prefix}{name}[].", feature[1])
+
+    add("", features(config, scheme))
+    return found
+
+
+def _meaning(config: str, path: str, name: str, scheme: Scheme) -> str:
+    for key in (f"{config}.{path}", path, name):
+        if key in MEANING:
+            return MEANING[key]
+    if name in scheme.columns:
+        label, attribute = scheme.columns[name]
+        return f"{label.name}, {attribute.name}: {attribute.description}" + (", required" if attribute.required else "")
+    label_name = next(one for one in scheme.label_names if tag_column(one) == name)
+    return f"IOB2 tag of each token for {label_name}"
 
 
 def features(config: str, scheme: Scheme) -> dict[str, Feature]:
