@@ -54,7 +54,11 @@ def header(card_header: Json, version: str, scheme: Scheme, sizes: Mapping[str, 
         }
         for config in sizes
     ]
-    values = card_header | {"version": version, "configs": configs, "dataset_info": infos}
+    return written_header(card_header | {"version": version, "configs": configs, "dataset_info": infos})
+
+
+def written_header(values: Json) -> str:
+    """A header as it stands at the top of a card."""
     text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
     return f"---\n{text}---\n"
 
@@ -119,10 +123,12 @@ def _documents(golds: Sequence[Gold]) -> str:
             len(g.spans),
             len(g.relations),
             g.document.fold,
+            g.document.rights or "not known",
         )
         for g in golds
     ]
-    return table(["document", "language", "translation", "code points", "spans", "relations", "fold"], rows)
+    head = ["document", "language", "translation", "code points", "spans", "relations", "fold", "rights in the text"]
+    return table(head, rows)
 
 
 def _spans(scheme: Scheme, golds: Sequence[Gold]) -> str:

@@ -377,6 +377,51 @@ def diff_releases(
 
 
 @app.command(rich_help_panel=RELEASE)
+def publish(
+    repository: Annotated[str, typer.Argument(help="A dataset of the Hugging Face Hub: owner/name.")],
+    revision: Annotated[str, typer.Option(help="The tag: v and the version of dataset/.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and send nothing.")] = False,
+    corpus: CorpusOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Put the release on the Hugging Face Hub: one commit and a tag. The token is in HF_TOKEN."""
+    from testimonia import hub
+    from testimonia.corpus import read_corpus
+
+    plan = hub.publish(read_corpus(corpus), repository, revision, dry_run)
+    if as_json:
+        typer.echo(json.dumps(asdict(plan), ensure_ascii=False))
+    else:
+        typer.echo(hub.plan_text(plan, dry_run), nl=False)
+
+
+@app.command(rich_help_panel=RELEASE)
+def strip_text(
+    out: Annotated[Path, typer.Argument(help="Folder for the stand-off release.")],
+    dataset: Annotated[Path, typer.Option(help="A release.")] = Path("dataset"),
+) -> None:
+    """Make a stand-off release: offsets, labels and hashes, without the texts, which are their publishers'."""
+    from testimonia import standoff
+
+    manifest = standoff.strip_text(dataset, out)
+    typer.echo(f"{out}: version {manifest['version']} without its texts, content {manifest['content_sha256'][:16]}")
+
+
+@app.command(rich_help_panel=RELEASE)
+def rehydrate(
+    folder: Annotated[Path, typer.Argument(help="A stand-off release.")],
+    texts: Annotated[Path, typer.Option(help="Folder with the articles, byte for byte, under any names.")],
+    out: Annotated[Path, typer.Option(help="Folder for the full release.")],
+) -> None:
+    """Put the texts back into a stand-off release, after every hash is checked."""
+    from testimonia import standoff
+
+    manifest = standoff.rehydrate(folder, texts, out)
+    how = "the same bytes" if standoff.same_bytes(out, folder) else "the same rows, other bytes (another pyarrow)"
+    typer.echo(f"{out}: version {manifest['version']}, {how}, content {manifest['content_sha256'][:16]}")
+
+
+@app.command(rich_help_panel=RELEASE)
 def release(
     since: Annotated[str, typer.Option(help="The release before: a folder or git revision; else the tag below.")] = "",
     corpus: CorpusOption = Path(),

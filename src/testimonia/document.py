@@ -31,7 +31,7 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text with its id and language. `zones` are sorted and do not overlap."""
+    """A text with its id and language. `zones` are sorted and do not overlap; `rights` are those in the text."""
 
     doc_id: str
     language: str
@@ -40,6 +40,7 @@ class Document:
     translation: str = "unknown"
     fold: int = 0
     zones: tuple[Zone, ...] = ()
+    rights: str = field(default="", compare=False)
 
     @property
     def text_sha256(self) -> str:

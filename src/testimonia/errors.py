@@ -3,6 +3,7 @@
     TestimoniaError          message: "where: what is wrong; what to do"
     ├── InputError           a file or value that a user gave
     ├── StudioError          Label Studio is absent, too old, refuses, or does not answer
+    ├── HubError             the Hugging Face Hub refuses, does not answer, or has what may not be changed
     └── FindingsError        a step that must not go on with errors; carries the findings
 
 A `Finding` is what a check yields: it knows no file, its id is permanent.
@@ -46,6 +47,10 @@ class InputError(TestimoniaError):
 
 class StudioError(TestimoniaError):
     """Label Studio cannot be reached, refuses, or does not hold what it should."""
+
+
+class HubError(TestimoniaError):
+    """The Hugging Face Hub cannot be reached, refuses, or has something that may not be changed."""
 
 
 class FindingsError(TestimoniaError):

@@ -73,7 +73,7 @@ def _rows(there: Path, made: Path, manifest: Json, again: Json) -> Iterator[Find
             yield Finding(config, "rebuild-differs", _first(rows.to_pylist(), expected.to_pylist()))
         elif old.get("content_sha256") != new["content_sha256"]:
             yield Finding(MANIFEST, "rebuild-differs", f"the content_sha256 of {config} is not that of its rows")
-    for name in ("name", "version", "scheme_version", "counts"):
+    for name in ("name", "version", "scheme_version", "guidelines_version", "counts"):
         if manifest.get(name) != again[name]:
             message = f"{name} is {manifest.get(name)!r}, made now {again[name]!r}"
             yield Finding(MANIFEST, "rebuild-differs", message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,10 +126,23 @@ def _build(
             folder / CROISSANT, croissant(corpus.scheme, manifest, card_header, body, read_citation(corpus.folder))
         )
         write_json(folder / PREDICTIONS, prediction_schema(corpus.scheme))
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        sums = "".join(f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
-        write_atomic(folder / SUMS, sums)
+        write_sums(folder)
     return manifest
+
+
+def guidelines_version(folder: Path) -> str:
+    """The number in the first line of a corpus's guidelines; empty without one."""
+    path = folder / "labeling" / "guidelines.md"
+    first = path.read_text(encoding="utf-8").partition("\n")[0] if path.is_file() else ""
+    found = re.search(r"\d+(\.\d+)+", first)
+    return found[0] if found else ""
+
+
+def write_sums(folder: Path) -> None:
+    """Writes SHA256SUMS of every file in a folder, in the form that `sha256sum -c` reads."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sums = "".join(f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    write_atomic(folder / SUMS, sums)
 
 
 def read_citation(folder: Path) -> Json:
@@ -172,6 +186,7 @@ def _write(folder: Path, corpus: Corpus, golds: Sequence[Gold], annotations: Seq
         "name": corpus.scheme.name,
         "version": corpus.version,
         "scheme_version": corpus.scheme.version,
+        "guidelines_version": guidelines_version(corpus.folder),
         "content_sha256": content_sha256([{c: e["content_sha256"] for c, e in configs.items()}]),
         "configs": configs,
         "counts": {

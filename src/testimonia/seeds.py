@@ -62,6 +62,7 @@ def _document(folder: Path, table: Table, fold: int, languages: Collection[str])
         translation=table.string("translation", among=TRANSLATIONS),
         fold=table.integer("fold", fold),
         zones=_zones(table, len(text)),
+        rights=table.string("rights", ""),
     )
 
 

@@ -229,10 +229,28 @@ def yaml_features(struct: Mapping[str, Feature]) -> list[Json]:
     return [{"name": name} | yaml_feature(feature) for name, feature in struct.items()]
 
 
+def feature_of(found: Any) -> Feature:
+    """A feature from the spelling of `legacy`."""
+    if isinstance(found, list):
+        return ("list", {name: feature_of(inner) for name, inner in found[0].items()})
+    kind = found.get("_type")
+    if kind == "Value":
+        return str(found["dtype"])
+    if kind == "ClassLabel":
+        return ("class", list(found["names"]))
+    if kind == "Sequence":
+        return ("list", feature_of(found["feature"]))
+    return {name: feature_of(inner) for name, inner in found.items()}
+
+
 def schema(config: str, scheme: Scheme) -> pa.Schema:
     """The Arrow schema of a config, with the features for `datasets` in its metadata."""
-    columns = features(config, scheme)
-    info = json.dumps({"info": {"features": legacy(columns)}})
+    return schema_of(features(config, scheme))
+
+
+def schema_of(columns: Mapping[str, Feature]) -> pa.Schema:
+    """The Arrow schema of columns, with the features for `datasets` in its metadata."""
+    info = json.dumps({"info": {"features": legacy(dict(columns))}})
     return pa.schema([(name, arrow_type(f)) for name, f in columns.items()], metadata={"huggingface": info})
 
 

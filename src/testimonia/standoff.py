@@ -1,0 +1,256 @@
+"""Releases without the texts: offsets and hashes, and the texts put back from local files after every hash is checked.
+
+A stand-off release has the configs of the full one without the columns that quote the articles. Each span keeps
+`text_sha256`, the hex SHA-256 of the document's own, a NUL and the span's words in UTF-8. `full/` holds the papers of
+the full release (card, manifest, sums), which quote nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from testimonia import card, tables
+from testimonia.errors import InputError
+from testimonia.files import read_json, replaced_folder, sha256_of, write_atomic, write_json
+from testimonia.release import MANIFEST, SUMS, check_sums, content_sha256, write_sums
+
+Json = dict[str, Any]
+FULL = "full"
+_FULL_FEATURES = b"testimonia.full"  # in the metadata of each Parquet file: what `huggingface` is in the full one
+_NOTE = """**Without the texts.** This is a stand-off release: offsets, labels, attributes, relations and claims, and
+the SHA-256 of each article and of each span. The columns that quote the articles (`text`, `title`, `head_text`,
+`tail_text`, `tokens`, `texts`, `source_texts`) are not here. Whoever has the articles puts them back with
+`testimonia rehydrate FOLDER --texts ARTICLES --out dataset`.
+
+"""
+_LICENSE = {"license": "cc-by-4.0"}
+# Columns that quote an article, by config; those in lists of spans beside them.
+_QUOTING = {
+    "documents": {"text", "title"},
+    "spans": {"text"},
+    "relations": {"head_text", "tail_text"},
+    "tokens": {"tokens"},
+    "claim_mentions": {"texts", "source_texts"},
+}
+
+
+def strip_text(dataset: Path, out: Path) -> Json:
+    """Writes the stand-off release of a dataset folder, whole or not at all; returns its manifest.
+
+    Raises InputError where the folder is no release, its sums do not hold, or a title is not in its text, so that it
+    could not be put back.
+    """
+    manifest = _manifest(dataset)
+    broken = check_sums(dataset)
+    if broken:
+        raise InputError(f"{dataset}: {broken[0].place}: {broken[0].message}; restore the release")
+    configs = {}
+    read = {config: tables.read_parquet(dataset / entry["file"]) for config, entry in manifest["configs"].items()}
+    hashes = {row["doc_id"]: row["text_sha256"] for row in read["documents"].to_pylist()}
+    header, body = card.split_header((dataset / "README.md").read_text(encoding="utf-8"))
+    with replaced_folder(out) as folder:
+        for config, table in read.items():
+            rows = [_stripped(config, row, hashes) for row in table.to_pylist()]
+            features = _stripped_features(config, _features(table.schema))
+            path = folder / manifest["configs"][config]["file"]
+            path.parent.mkdir(exist_ok=True)
+            tables.write_parquet(path, rows, _schema(features, table.schema))
+            configs[config] = manifest["configs"][config] | {
+                "bytes": path.stat().st_size,
+                "sha256": sha256_of(path),
+                "content_sha256": content_sha256(rows),
+            }
+            _describe(header, config, features, path.stat().st_size)
+        ours = manifest | {
+            "kind": "stand-off",
+            "content_sha256": content_sha256([{c: e["content_sha256"] for c, e in configs.items()}]),
+            "configs": configs,
+        }
+        write_json(folder / MANIFEST, ours)
+        header.pop("license_name", None)
+        at = body.index("\n\n", body.index("# ")) + 2 if "# " in body else 0
+        write_atomic(folder / "README.md", card.written_header(header | _LICENSE) + body[:at] + _NOTE + body[at:])
+        for path in dataset.iterdir():
+            if path.is_file():
+                (folder / FULL).mkdir(exist_ok=True)
+                shutil.copyfile(path, folder / FULL / path.name)
+        write_sums(folder)
+    return ours
+
+
+def rehydrate(standoff: Path, texts: Path, out: Path) -> Json:
+    """Writes the full release again, from a stand-off one and a folder of articles; returns its manifest.
+
+    An article is found by its SHA-256, whatever its name. Raises InputError where one is missing or another text than
+    was annotated, naming the first span that does not fit; where a hash in the stand-off release does not hold; or
+    where the result is not the release that was stripped.
+    """
+    ours = _manifest(standoff)
+    if ours.get("kind") != "stand-off":
+        raise InputError(f"{standoff}: is no stand-off release; it has its texts, or was not made by strip-text")
+    broken = check_sums(standoff)
+    if broken:
+        raise InputError(f"{standoff}: {broken[0].place}: {broken[0].message}; restore the release")
+    manifest = _manifest(standoff / FULL)
+    read = {config: tables.read_parquet(standoff / entry["file"]) for config, entry in ours["configs"].items()}
+    documents = {row["doc_id"]: row for row in read["documents"].to_pylist()}
+    found = _articles(documents, texts)
+    spans: dict[str, str] = {}
+    with replaced_folder(out) as folder:
+        for config, table in read.items():
+            rows = [_filled(config, row, documents, found, spans) for row in table.to_pylist()]
+            digest = content_sha256(rows)
+            if digest != manifest["configs"][config]["content_sha256"]:
+                raise InputError(f"{standoff}: {config}: the rows are not those of the full release; restore it")
+            path = folder / manifest["configs"][config]["file"]
+            path.parent.mkdir(exist_ok=True)
+            tables.write_parquet(path, rows, tables.schema_of(_features(table.schema, _FULL_FEATURES)))
+        for path in (standoff / FULL).iterdir():
+            if path.name != SUMS:
+                shutil.copyfile(path, folder / path.name)
+        write_sums(folder)
+    return manifest
+
+
+def same_bytes(out: Path, standoff: Path) -> bool:
+    """Whether a release that was put together again has the sums of the full one; rows are equal in any case."""
+    return (out / SUMS).read_bytes() == (standoff / FULL / SUMS).read_bytes()
+
+
+def _manifest(folder: Path) -> Json:
+    manifest = read_json(folder / MANIFEST)
+    configs = manifest.get("configs") if isinstance(manifest, dict) else None
+    if not isinstance(configs, dict) or "documents" not in configs:
+        raise InputError(f"{folder / MANIFEST}: lists no config documents; is this a release?")
+    checked: Json = manifest
+    return checked
+
+
+def _hash(document_sha256: str, words: str) -> str:
+    return hashlib.sha256(f"{document_sha256}\0{words}".encode()).hexdigest()
+
+
+def _stripped(config: str, row: Json, hashes: Mapping[str, str]) -> Json:
+    """A row without what quotes the article."""
+
+    def hashed(span: Json) -> Json:
+        return {_renamed(k): _hash(hashes[row["doc_id"]], v) if k == "text" else v for k, v in span.items()}
+
+    if config == "documents":
+        title, start = row["title"], row["text"].find(row["title"])
+        if start < 0:
+            raise InputError(f"{row['doc_id']}: its title is not in its text, so that it could not be put back")
+        row = row | {"title_start": start, "title_end": start + len(title)}
+    if config == "spans":
+        return hashed(row)
+    if "spans" in row and config != "claim_mentions":
+        row = row | {"spans": [hashed(span) for span in row["spans"]]}
+    return {name: value for name, value in row.items() if name not in _QUOTING.get(config, set())}
+
+
+def _renamed(name: str) -> str:
+    return "text_sha256" if name == "text" else name
+
+
+def _stripped_features(config: str, features: Mapping[str, tables.Feature]) -> dict[str, tables.Feature]:
+    if config == "spans":
+        return {_renamed(name): feature for name, feature in features.items()}
+    found: dict[str, tables.Feature] = {}
+    for name, feature in features.items():
+        if name == "spans" and isinstance(feature, tuple) and isinstance(feature[1], dict):
+            feature = ("list", {_renamed(inner): one for inner, one in feature[1].items()})
+        if name not in _QUOTING.get(config, set()):
+            found[name] = feature
+    return found | ({"title_start": "int64", "title_end": "int64"} if config == "documents" else {})
+
+
+def _features(schema: pa.Schema, key: bytes = b"huggingface") -> dict[str, tables.Feature]:
+    info = json.loads((schema.metadata or {})[key])
+    return {name: tables.feature_of(one) for name, one in info["info"]["features"].items()}
+
+
+def _schema(features: Mapping[str, tables.Feature], full: pa.Schema) -> pa.Schema:
+    made = tables.schema_of(features)
+    return made.with_metadata({**made.metadata, _FULL_FEATURES: full.metadata[b"huggingface"]})
+
+
+def _describe(header: Json, config: str, features: Mapping[str, tables.Feature], size: int) -> None:
+    """Puts the columns and sizes of a config into the header of the card."""
+    for info in header["dataset_info"]:
+        if info["config_name"] == config:
+            info["features"] = tables.yaml_features(features)
+            info["download_size"] = info["dataset_size"] = info["splits"][0]["num_bytes"] = size
+
+
+def _articles(documents: Mapping[str, Json], folder: Path) -> dict[str, str]:
+    """The text of each document, found by its hash among the files of a folder. Raises InputError."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is no folder; name one that holds the articles")
+    files = {sha256_of(path): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    found = {}
+    for doc_id, row in documents.items():
+        path = files.get(row["text_sha256"])
+        if path is None:
+            named = [one for one in files.values() if one.stem == doc_id]
+            raise InputError(_unlike(doc_id, row, named[0]) if named else _missing(doc_id, row, folder))
+        found[doc_id] = path.read_text(encoding="utf-8")
+    return found
+
+
+def _missing(doc_id: str, row: Json, folder: Path) -> str:
+    wanted = row["text_sha256"]
+    return f"{folder}: no file has the SHA-256 of {doc_id}, {wanted}; put the article there, byte for byte"
+
+
+def _unlike(doc_id: str, row: Json, path: Path) -> str:
+    """What is wrong with the file that bears the name of a document: the first span that does not fit."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return f"{path}: is not UTF-8; {doc_id} is the article byte for byte as it was annotated"
+    for span in row["spans"]:
+        words = text[span["start"] : span["end"]]
+        if _hash(row["text_sha256"], words) != span["text_sha256"]:
+            return f"{path}: is not the text that was annotated: {span['id']} does not fit, there stands {words!r}"
+    return f"{path}: is not the text that was annotated, though every span fits; it needs every byte of it"
+
+
+def _filled(
+    config: str, row: Json, documents: Mapping[str, Json], articles: Mapping[str, str], spans: dict[str, str]
+) -> Json:
+    """A row of the full release, its columns in any order; `spans` gathers the words of spans by id."""
+    if config == "claims":
+        return row
+    doc_id = row["doc_id"]
+    text, digest = articles[doc_id], documents[doc_id]["text_sha256"]
+
+    def filled(span: Json) -> Json:
+        words = text[span["start"] : span["end"]]
+        if _hash(digest, words) != span["text_sha256"]:
+            raise InputError(f"{span['id']}: the words there, {words!r}, have another hash; restore the release")
+        spans[span["id"]] = words
+        return {name: value for name, value in span.items() if name != "text_sha256"} | {"text": words}
+
+    if config == "spans":
+        return filled(row)
+    if config == "documents":
+        title = text[row["title_start"] : row["title_end"]]
+        row = {name: value for name, value in row.items() if name not in ("title_start", "title_end")}
+        row |= {"text": text, "title": title}
+    if config in ("documents", "annotations"):
+        return row | {"spans": [filled(span) for span in row["spans"]]}
+    if config == "relations":
+        return row | {"head_text": spans[row["head"]], "tail_text": spans[row["tail"]]}
+    if config == "tokens":
+        return row | {"tokens": [text[start:end] for start, end in zip(row["starts"], row["ends"], strict=True)]}
+    return row | {
+        "texts": [spans[one] for one in row["spans"]],
+        "source_texts": [spans[one] for one in row["sources"]],
+    }
