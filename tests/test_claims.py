@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from testimonia.card import table
 from testimonia.claims import (
     Claim,
     Claims,
@@ -17,7 +20,7 @@ from testimonia.claims import (
 from testimonia.corpus import Corpus
 from testimonia.document import Document, Gold, Span, attributes_of
 from testimonia.errors import InputError
-from tests.conftest import DATA
+from tests.conftest import DATA, ROOT
 from tests.test_findings import findings_on_claims
 
 HEADER = 'types = ["losses"]\nspans = ["QUANTITY", "STANCE"]\nsources = ["SOURCE"]\n'
@@ -106,3 +109,15 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, corpus: Corpus, text: st
 
 def test_without_a_file_there_are_no_claims(tmp_path: Path, corpus: Corpus) -> None:
     assert read_claims(tmp_path / "claims.toml", corpus.scheme) == Claims()
+
+
+def test_the_query_in_the_readme_gives_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    readme = (ROOT / "README.md").read_text()
+    [query] = re.findall(r"```sql\n(.*?)```", readme, re.DOTALL)
+    found = duckdb.sql(query)
+    assert found is not None
+    rows = [["" if v is None else f"{v:g}" if isinstance(v, float) else v for v in row] for row in found.fetchall()]
+    assert len({row[2] for row in rows}) == 3  # languages
+    assert any(row[-1] for row in rows)
+    assert table(found.columns, rows) in readme
