@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from testimonia.files import sha256_of
+from testimonia.release import write_sums
 from tests.conftest import ROOT
 from tests.hub_server import REPOSITORY, TOKEN, Hub
 
@@ -96,6 +97,9 @@ def test_what_was_cut_off_is_finished(hub: Hub, tmp_path: Path) -> None:
     ("arguments", "token", "message"),
     [
         ((), "", "HF_TOKEN: is not set"),
+        ((), "hf_x\n", "HF_TOKEN: holds a space, a line end"),
+        ((), "hf_x ", "HF_TOKEN: holds a space, a line end"),
+        ((), "hf_é", "HF_TOKEN: holds a space, a line end or a letter"),
         ((), "hf_wrong", "the Hub answers 401"),
         (("--revision", "v9.9.9"), TOKEN, f"the release in dataset/ is {TAG}"),
     ],
@@ -108,22 +112,52 @@ def test_what_is_refused(hub: Hub, tmp_path: Path, arguments: tuple[str, ...], t
     assert len(hub.repository.order) == 1
 
 
-def test_a_release_is_not_overwritten(hub: Hub, copy: Path, tmp_path: Path) -> None:
-    oid = hub.repository.commit({"README.md": b"other"})
-    hub.repository.tags[TAG] = oid
+def test_a_release_is_not_overwritten(hub: Hub, tmp_path: Path) -> None:
+    hub.repository.tags[TAG] = hub.repository.commit({"README.md": b"other"})
     done = publish(hub, tmp_path)
     assert done.returncode == 2
     assert f"has {TAG} with another" in done.stderr
-    (copy / "dataset" / "secret.txt").symlink_to("/etc/hostname")
-    for folder in (copy,):
-        done = publish(hub, tmp_path, "--corpus", str(folder))
-        assert done.returncode in (1, 2)
-    assert all("secret" not in path for commit in hub.repository.commits.values() for path in commit)
-    (copy / "dataset" / "secret.txt").unlink()
-    (copy / "dataset" / "spans" / "test-00000-of-00001.parquet").write_bytes(b"PAR1")
-    done = publish(hub, tmp_path, "--corpus", str(copy))
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    assert len(hub.repository.order) == 2
+
+
+def test_only_the_release_is_sent(hub: Hub, copy: Path, tmp_path: Path) -> None:
+    dataset = copy / "dataset"
+
+    def refused() -> str:
+        done = publish(hub, tmp_path, "--corpus", str(copy))
+        assert (done.returncode, "Traceback" in done.stderr, len(hub.repository.order)) == (2, False, 1), done.stderr
+        return done.stdout + done.stderr
+
+    for make in (
+        lambda path: path.symlink_to("/etc/hostname"),
+        lambda path: path.write_text("hidden"),
+        os.mkfifo,
+    ):
+        make(dataset / "spans" / ".secret")
+        if (dataset / "spans" / ".secret").is_file():
+            (dataset / "SHA256SUMS").unlink()
+            write_sums(dataset)
+        assert "is no plain file of the release" in refused() or "checksum" in refused()
+        (dataset / "spans" / ".secret").unlink()
+    shutil.copy(ROOT / "dataset" / "SHA256SUMS", dataset)
+    (dataset / "spans" / "test-00000-of-00001.parquet").write_bytes(b"PAR1")
+    assert "cannot be read as Parquet" in refused()
+    shutil.rmtree(dataset)
+    dataset.symlink_to(ROOT / "dataset")
+    assert "is no plain file of the release" in refused()
+
+
+def test_a_commit_in_between_is_not_overwritten(hub: Hub, tmp_path: Path) -> None:
+    def meanwhile(_method: str, path: str) -> int | None:
+        if path.endswith("/preupload/main") and len(hub.repository.order) == 1:
+            hub.repository.commit({"README.md": b"of another"})
+        return None
+
+    hub.fail = meanwhile
+    done = publish(hub, tmp_path)
+    assert (done.returncode, "the Hub answers 412" in done.stderr) == (2, True), done.stderr
+    assert hub.repository.at("main") == (hub.repository.order[1], {"README.md": b"of another"})
+    assert publish(hub, tmp_path).returncode == 0
 
 
 def test_there_is_no_such_dataset(hub: Hub, tmp_path: Path) -> None:
@@ -140,9 +174,3 @@ def test_no_server(hub: Hub, tmp_path: Path) -> None:
     assert (done.returncode, "Traceback" in done.stderr, "does not answer" in done.stderr) == (2, False, True), (
         done.stderr
     )
-
-
-def test_the_sums_hold() -> None:
-    for line in (ROOT / "dataset" / "SHA256SUMS").read_text().splitlines():
-        digest, name = line.split("  ", 1)
-        assert sha256_of(ROOT / "dataset" / name) == digest

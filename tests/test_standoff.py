@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -19,7 +20,7 @@ from testimonia.cli import app
 from testimonia.corpus import Corpus, read_corpus
 from testimonia.errors import InputError
 from testimonia.release import export_gold, write_sums
-from testimonia.standoff import rehydrate, same_bytes, strip_text
+from testimonia.standoff import rehydrate, strip_text
 from tests.conftest import ROOT, one_reader
 
 SEEDS = ROOT / "seeds"
@@ -46,8 +47,8 @@ def test_put_back_it_is_the_release(stripped: Path, tmp_path: Path) -> None:
     for number, path in enumerate(sorted(SEEDS.glob("*.txt"))):
         shutil.copyfile(path, folder / f"{number}.html.txt")
     (folder / "notes.bin").write_bytes(b"\xff\xfe")
-    rehydrate(stripped, folder, tmp_path / "full")
-    assert same_bytes(tmp_path / "full", stripped)
+    _, same = rehydrate(stripped, folder, tmp_path / "full")
+    assert same
     for path in (ROOT / "dataset").rglob("*"):
         if path.is_file():
             assert (tmp_path / "full" / path.relative_to(ROOT / "dataset")).read_bytes() == path.read_bytes()
@@ -65,9 +66,17 @@ def test_nothing_of_the_texts_is_left(stripped: Path, corpus: Corpus) -> None:
         for number in range(len(words) - 7):
             passage = " ".join(words[number : number + 8])
             assert passage not in everything, passage
-    assert not {"text", "tokens"} & {
-        name for path in stripped.glob("*/*.parquet") for name in pq.read_schema(path).names
-    }
+    quoting = {"text", "title", "head_text", "tail_text", "tokens", "texts", "source_texts"}
+    for path in stripped.glob("*/*.parquet"):
+        row = pq.read_table(path).slice(0, 1).to_pylist()[0]
+        spans = row["spans"] if path.parent.name in ("documents", "annotations") else [{}]
+        assert not quoting & {*row, *spans[0]}, path
+    assert "license_name" not in (stripped / "README.md").read_text()
+    rows = pq.read_table(stripped / tables.parquet_name("spans")).to_pylist()
+    words = pq.read_table(ROOT / "dataset" / tables.parquet_name("spans"))["text"].to_pylist()
+    texts = {document.doc_id: document.text_sha256 for document in corpus.documents}
+    expected = [f"{texts[row['doc_id']]}\0{own}".encode() for row, own in zip(rows, words, strict=True)]
+    assert [row["text_sha256"] for row in rows] == [hashlib.sha256(one).hexdigest() for one in expected]
 
 
 def test_it_loads(stripped: Path, tmp_path: Path, corpus: Corpus) -> None:
@@ -120,6 +129,68 @@ def test_a_stand_off_release_that_was_changed(stripped: Path, tmp_path: Path) ->
     write_sums(other)
     with pytest.raises(InputError, match="spans: the rows are not those of the full release"):
         rehydrate(other, SEEDS, tmp_path / "out")
+
+
+def test_nothing_else_is_written_over_or_taken_along(stripped: Path, tmp_path: Path) -> None:
+    articles = tmp_path / "articles"
+    shutil.copytree(SEEDS, articles)
+    before = sorted(path.name for path in articles.iterdir())
+    for out in (articles, tmp_path, articles / "below", stripped, stripped / "full", Path("/")):
+        with pytest.raises(InputError, match="name another"):
+            rehydrate(stripped, articles, out)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("all of it")
+    with pytest.raises(InputError, match="holds other things"):
+        strip_text(ROOT / "dataset", other)
+    assert (other / "thesis.txt").read_text() == "all of it"
+    assert sorted(path.name for path in articles.iterdir()) == before
+    link = tmp_path / "link"
+    link.symlink_to(other)
+    with pytest.raises(InputError, match="is a link"):
+        strip_text(ROOT / "dataset", link)
+
+    dataset = tmp_path / "dataset"
+    shutil.copytree(ROOT / "dataset", dataset)
+    for stray in (dataset / "article.txt", dataset / "spans" / "test-00001-of-00002.parquet"):
+        shutil.copyfile(SEEDS / "sources.toml", stray)
+        (dataset / "SHA256SUMS").unlink()
+        write_sums(dataset)
+        with pytest.raises(InputError, match=f"{stray.name}: is no plain file of the release"):
+            strip_text(dataset, tmp_path / "out")
+        stray.unlink()
+    (dataset / "croissant.json").unlink()
+    (dataset / "croissant.json").symlink_to("/etc/hostname")
+    with pytest.raises(InputError, match=r"croissant\.json: is no plain file"):
+        strip_text(dataset, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "full/manifest.json"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["configs"]["spans"].update(file="../spans.parquet"), "the file of spans is"),
+        (lambda m: m["configs"]["spans"].update(file="/tmp/spans.parquet"), "the file of spans is"),
+        (lambda m: m["configs"].update(raw=m["configs"]["spans"]), "config 'raw' is not one"),
+        (lambda m: m["configs"].update(spans=3), "config 'spans' is not one"),
+        (lambda m: m["configs"].pop("tokens"), "tokens|has other configs"),
+        (lambda m: m.pop("version"), "has no name, version|other configs"),
+        (lambda m: m.update(tools=[]), "or tools"),
+        (lambda m: m.pop("configs"), "lists no config documents"),
+    ],
+)
+def test_a_manifest_that_was_changed(stripped: Path, tmp_path: Path, name: str, change: Any, message: str) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(stripped, other)
+    manifest = json.loads((other / name).read_text())
+    change(manifest)
+    (other / name).write_text(json.dumps(manifest))
+    (other / "SHA256SUMS").unlink()
+    write_sums(other)
+    with pytest.raises(InputError, match=message):
+        rehydrate(other, SEEDS, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["other"]
 
 
 def test_what_cannot_be_stripped(copy: Path, tmp_path: Path, stripped: Path) -> None:

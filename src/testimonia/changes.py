@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import shutil
 import subprocess
 import tarfile
@@ -26,22 +27,28 @@ from testimonia.errors import InputError
 from testimonia.files import read_json
 
 Json = dict[str, Any]
+Rows = Mapping[str, Json]
 KINDS = ("none", "patch", "minor", "major")
-# Columns that say nothing about a span or a mention that its id, bounds or document do not.
-_DERIVED = {"id", "doc_id", "language", "fold", "start", "end", "text", "label"}
+# What is compared, and what tells its rows apart.
+PARTS = {
+    "documents": ("doc_id",),
+    "spans": ("id",),
+    "relations": ("id",),
+    "claims": ("claim_id",),
+    "claim_mentions": ("claim_id", "mention_id"),
+    "annotations": ("doc_id", "round", "annotator", "state"),
+    "tokens": ("doc_id", "sentence"),
+}
 TOLD = 20  # of a kind, in words
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A release as it is compared: rows by id, of each flat config; columns and their types, by config."""
+    """A release as it is compared: the rows of each config by key; its columns and their types."""
 
     version: str
     scheme_version: str
-    documents: Mapping[str, Json]
-    spans: Mapping[str, Json]
-    relations: Mapping[str, Json]
-    claims: Mapping[str, Json]
+    rows: Mapping[str, Rows]
     columns: Mapping[str, Mapping[str, str]]
 
 
@@ -51,11 +58,11 @@ class Changes:
 
     Attributes:
         old, new: the versions.
-        kind: the least part of the version that must rise: major (scheme, schema or a text changed), minor (documents,
-            spans, attributes, relations or claims), patch (nothing but the rest, such as the card).
+        kind: the least part of the version that must rise: major (scheme, schema or a text changed, or a document
+            went), minor (anything else in the rows), patch (nothing but the rest, such as the card).
         schema: lines about scheme and columns.
-        documents, spans, relations, claims: `{"added": [id], "removed": [id], "changed": {id: {column: [old, new]}}}`;
-            spans also have `"moved": {old id: new id}`, and a span that moved may be changed under its new id.
+        parts: of each of PARTS `{"added": [key], "removed": [key], "changed": {key: {column: [old, new]}}}`; spans
+            also have `"moved": {old id: new id}`, and a span that moved may be changed under its new id.
         counts: of each, `[old, new]`.
         texts: the words of spans, by id.
     """
@@ -64,33 +71,32 @@ class Changes:
     new: str
     kind: str
     schema: tuple[str, ...]
-    documents: Json
-    spans: Json
-    relations: Json
-    claims: Json
+    parts: Mapping[str, Json]
     counts: Mapping[str, tuple[int, int]]
     texts: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> Json:
         """The record that `--json` prints."""
-        parts = {"documents": self.documents, "spans": self.spans, "relations": self.relations, "claims": self.claims}
-        counts = {name: list(both) for name, both in self.counts.items()}
         head = {"old": self.old, "new": self.new, "kind": self.kind, "schema": list(self.schema)}
-        return head | {"counts": counts} | parts
+        return head | {"counts": {name: list(both) for name, both in self.counts.items()}} | dict(self.parts)
 
 
 @contextlib.contextmanager
 def release_folder(corpus: Path, where: str) -> Iterator[Path]:
     """The dataset folder of a release: a folder, or `dataset/` of a git revision of the corpus. Raises InputError."""
-    if Path(where).is_dir():
+    if (Path(where) / "manifest.json").is_file():
         yield Path(where)
         return
-    archive = git(corpus, "archive", "--format=tar", where, "dataset")
+    commit = git(corpus, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{where}^{{commit}}")
+    archive = git(corpus, "archive", "--format=tar", commit.decode().strip(), "dataset") if commit else None
     if archive is None:
-        raise InputError(f"{where}: is neither a folder nor a git revision of {corpus} that has a dataset/")
+        raise InputError(f"{where}: is neither a dataset folder nor a git revision of {corpus} with a dataset/")
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                tar.extractall(folder, filter="data")
+        except tarfile.TarError as error:
+            raise InputError(f"{where}: its dataset/ cannot be unpacked: {error}") from None
         yield Path(folder) / "dataset"
 
 
@@ -104,91 +110,100 @@ def git(folder: Path, *arguments: str) -> bytes | None:
 
 
 def read_snapshot(folder: Path) -> Snapshot:
-    """A dataset folder of any version. Raises InputError where it has no manifest or an unreadable config."""
+    """A dataset folder of any version. Raises InputError where it has no manifest, or a config cannot be read."""
     manifest = read_json(folder / "manifest.json")
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("configs"), dict):
-        raise InputError(f"{folder / 'manifest.json'}: lists no configs; is this a release?")
-    rows: dict[str, dict[str, Json]] = {}
+    if not isinstance(manifest, dict):
+        raise InputError(f"{folder / 'manifest.json'}: is not a JSON object; is this a release?")
+    rows: dict[str, Rows] = {}
     columns = {}
-    for config, key in (("documents", "doc_id"), ("spans", "id"), ("relations", "id"), ("claims", "claim_id")):
-        files = sorted((folder / config).glob("*.parquet"))
-        read = [tables.read_parquet(file) for file in files]
-        if not read and config in manifest["configs"]:
-            raise InputError(f"{folder / config}: holds no Parquet file, but the manifest has this config; restore it")
-        rows[config] = {row[key]: row for table in read for row in table.to_pylist()}
+    for config, key in PARTS.items():
+        read = [tables.read_parquet(file) for file in sorted((folder / config).glob("*.parquet"))]
+        if not read and config == "documents":
+            raise InputError(f"{folder / config}: holds no Parquet file; is this a release?")
+        found = [row for table in read for row in table.to_pylist()]
+        if config == "documents":  # their spans and relations are those of the flat configs
+            found = [{name: value for name, value in row.items() if name not in PARTS} for row in found]
+        rows[config] = _keyed(folder / config, found, key)
         if read:
-            columns[config] = {one.name: _type(one.type) for one in read[0].schema}
-    return Snapshot(
-        version=str(manifest.get("version", "")),
-        scheme_version=str(manifest.get("scheme_version", "")),
-        columns=columns,
-        **rows,
-    )
+            columns[config] = _columns(read[0].schema)
+    return Snapshot(str(manifest.get("version", "")), str(manifest.get("scheme_version", "")), rows, columns)
 
 
-def _type(found: pa.DataType) -> str:
-    """A type in words; of a list of structs the names of its fields, so that a new one shows."""
-    if pa.types.is_list(found):
-        return f"list of {_type(found.value_type)}"
-    if pa.types.is_struct(found):
-        return "{" + ", ".join(f"{one.name}: {_type(one.type)}" for one in found) + "}"
-    return str(found)
+def _keyed(place: Path, rows: Sequence[Json], key: Sequence[str]) -> Rows:
+    found: dict[str, Json] = {}
+    for row in rows:
+        if any(row.get(name) is None for name in key):
+            raise InputError(f"{place}: a row has no {' or '.join(key)}; is this a release?")
+        name = " ".join(str(row[name]) for name in key)
+        if name in found:
+            raise InputError(f"{place}: {name} stands twice; restore the release")
+        found[name] = row
+    return found
+
+
+def _columns(schema: pa.Schema) -> dict[str, str]:
+    """Columns with their types, with the names of classes where the features give them."""
+    try:
+        told = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        found = {name: str(tables.feature_of(one)) for name, one in told.items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        found = {}
+    return {one.name: found.get(one.name, str(one.type)) for one in schema}
 
 
 def compare(old: Snapshot, new: Snapshot) -> Changes:
     """What changed from one release to the next."""
-    schema = list(_schema(old, new))
-    nested = {"spans", "relations"}
-    documents = _changed(old.documents, new.documents, nested)
-    texts = [doc_id for doc_id, found in documents["changed"].items() if {"text", "zones"} & set(found)]
-    moved = _moved(old.spans, new.spans)
-    spans = _changed(_renamed(old.spans, moved), new.spans, _DERIVED)
-    relations = _changed({_followed(key, row, moved): row for key, row in old.relations.items()}, new.relations, None)
-    claims = _changed(old.claims, new.claims, set())
-    parts = (documents, spans, relations, claims)
-    if schema or texts or documents["removed"]:
+    schema = tuple(_schema(old, new))
+    moved = _moved(old.rows["spans"], new.rows["spans"])
+    before = dict(old.rows)
+    before["spans"] = {moved.get(key, key): row for key, row in old.rows["spans"].items()}
+    before["relations"] = {_followed(row, moved): row for row in old.rows["relations"].values()}
+    parts = {name: _changed(before[name], new.rows[name], moved) for name in PARTS}
+    parts["spans"]["moved"] = moved
+    texts = any({"text", "zones"} & set(found) for found in parts["documents"]["changed"].values())
+    if schema or texts or parts["documents"]["removed"]:
         kind = "major"
-    elif moved or any(part[what] for part in parts for what in ("added", "removed", "changed")):
+    elif any(any(part.values()) for part in parts.values()):
         kind = "minor"
     else:
         kind = "patch" if old.version != new.version else "none"
-    both = {"documents": (old.documents, new.documents), "spans": (old.spans, new.spans)}
-    both |= {"relations": (old.relations, new.relations), "claims": (old.claims, new.claims)}
     return Changes(
         old=old.version,
         new=new.version,
         kind=kind,
-        schema=tuple(schema),
-        documents=documents,
-        spans=spans | {"moved": moved},
-        relations=relations,
-        claims=claims,
-        counts={name: (len(left), len(right)) for name, (left, right) in both.items()},
-        texts={key: row["text"] for rows in (old.spans, new.spans) for key, row in rows.items()},
+        schema=schema,
+        parts=parts,
+        counts={name: (len(old.rows[name]), len(new.rows[name])) for name in PARTS},
+        texts={key: str(row.get("text", "")) for one in (old, new) for key, row in one.rows["spans"].items()},
     )
 
 
 def _schema(old: Snapshot, new: Snapshot) -> Iterator[str]:
+    """Scheme and columns; a config is there where it has rows, so that one that comes or goes is no change of these."""
     if old.scheme_version != new.scheme_version:
         yield f"scheme {old.scheme_version} became {new.scheme_version}"
-    for config in sorted({*old.columns, *new.columns}):
-        left, right = old.columns.get(config), new.columns.get(config)
-        if left is None or right is None:
-            if config != "claims":  # a config that comes with the first claims is content
-                yield f"config {config}: {'new' if left is None else 'gone'}"
-            continue
+    for config in sorted({*old.columns} & {*new.columns}):
+        left, right = old.columns[config], new.columns[config]
         for name in sorted({*left, *right}):
             if left.get(name) != right.get(name):
                 yield f"column {config}.{name}: {left.get(name, 'not there')} became {right.get(name, 'not there')}"
 
 
-def _changed(old: Mapping[str, Json], new: Mapping[str, Json], beside: set[str] | None) -> Json:
-    """Rows added, removed and changed, by id; columns `beside` the matter are not compared; None: no column is."""
+def _changed(old: Rows, new: Rows, moved: Mapping[str, str]) -> Json:
+    """Rows added, removed and changed, by key. What follows from other bounds of a span is no change of its own."""
     changed = {}
-    for key in [key for key in new if key in old and beside is not None]:
+    follow = set(moved.values())
+    for key in (key for key in new if key in old):
         left, right = old[key], new[key]
-        names = [name for name in right if name in left and name not in (beside or ())]
-        found = {name: [left[name], right[name]] for name in names if left[name] != right[name]}
+        found = {
+            name: [left[name], right[name]]
+            for name in right
+            if name in left and _followed_by(left[name], moved) != right[name]
+        }
+        if key in follow:
+            found = {name: both for name, both in found.items() if name not in ("id", "start", "end", "text")}
+        if {"head", "tail"} <= set(right) and {left["head"], left["tail"]} & set(moved):
+            found = {name: both for name, both in found.items() if name not in ("id", "head_text", "tail_text")}
         if found:
             changed[key] = found
     return {
@@ -198,7 +213,14 @@ def _changed(old: Mapping[str, Json], new: Mapping[str, Json], beside: set[str] 
     }
 
 
-def _moved(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, str]:
+def _followed_by(value: Any, moved: Mapping[str, str]) -> Any:
+    """A value with the new ids of spans that moved."""
+    if isinstance(value, str):
+        return moved.get(value, value)
+    return [_followed_by(one, moved) for one in value] if isinstance(value, list) else value
+
+
+def _moved(old: Rows, new: Rows) -> dict[str, str]:
     """New ids of spans with other bounds by their old ones: same document and label, the greatest overlap first."""
     gone: dict[tuple[str, str], list[Json]] = {}
     for key, row in old.items():
@@ -211,40 +233,33 @@ def _moved(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, str]:
             if overlap > 0:
                 pairs.append((-overlap, other["start"], row["start"], other["id"], key))
     moved: dict[str, str] = {}
+    taken: set[str] = set()
     for *_, left, right in sorted(pairs):
-        if left not in moved and right not in moved.values():
+        if left not in moved and right not in taken:
             moved[left] = right
+            taken.add(right)
     return moved
 
 
-def _renamed(rows: Mapping[str, Json], moved: Mapping[str, str]) -> dict[str, Json]:
-    return {moved.get(key, key): row for key, row in rows.items()}
-
-
-def _followed(key: str, row: Json, moved: Mapping[str, str]) -> str:
+def _followed(row: Json, moved: Mapping[str, str]) -> str:
     """The id that a relation would have after its ends moved."""
-    for end in (row["head"], row["tail"]):
-        if end in moved:
-            key = key.replace(end.split(":", 1)[1], moved[end].split(":", 1)[1], 1)
-    return key
+    head, tail = moved.get(row["head"], row["head"]), moved.get(row["tail"], row["tail"])
+    return f"{head}>{row['label']}>{tail.partition(':')[2]}"
 
 
 def changes_text(changes: Changes, most: int | None = TOLD) -> str:
     """The changes in words, a line each; of a kind at most so many, the rest counted (None: all)."""
     lines = [f"{changes.new} against {changes.old}: {_KIND[changes.kind]}"]
     lines += _listed("schema", list(changes.schema), most)
-    for name in ("documents", "spans", "relations", "claims"):
-        part: Json = getattr(changes, name)
+    for name, part in changes.parts.items():
         left, right = changes.counts[name]
-        told = ", ".join(_counted(part)) or "none changed"
         if left or right:
-            lines.append(f"{name}: {left} became {right}: {told}")
+            lines.append(f"{name}: {left} became {right}: {', '.join(_counted(part)) or 'none changed'}")
         words = changes.texts if name == "spans" else {}
         lines += _listed("+", [_named(key, words) for key in part["added"]], most)
         lines += _listed("-", [_named(key, words) for key in part["removed"]], most)
-        lines += _listed(
-            "~", [f"{_named(key, words)} -> {_named(to, words)}" for key, to in part.get("moved", {}).items()], most
-        )
+        moved = [f"{_named(key, words)} -> {_named(to, words)}" for key, to in part.get("moved", {}).items()]
+        lines += _listed("~", moved, most)
         lines += _listed("~", [f"{_named(k, words)}: {_values(found)}" for k, found in part["changed"].items()], most)
     return "\n".join(lines) + "\n"
 
@@ -252,7 +267,7 @@ def changes_text(changes: Changes, most: int | None = TOLD) -> str:
 _WORDS = {"added": "added", "removed": "removed", "moved": "with other bounds", "changed": "with other values"}
 _KIND = {
     "none": "the same",
-    "patch": "no document, label, relation or claim changed",
+    "patch": "no row changed",
     "minor": "documents, labels, relations or claims changed",
     "major": "scheme, schema or texts changed",
 }
@@ -272,14 +287,15 @@ def _named(key: str, words: Mapping[str, str]) -> str:
 
 
 def _values(found: Mapping[str, Sequence[object]]) -> str:
-    def told(value: object) -> str:
-        return value if isinstance(value, str) and len(value) <= 60 else "none" if value is None else _short(value)
-
-    return ", ".join(f"{name} {told(left)} -> {told(right)}" for name, (left, right) in found.items())
+    return ", ".join(f"{name} {_short(left)} -> {_short(right)}" for name, (left, right) in found.items())
 
 
 def _short(value: object) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return f"{len(value)} entries"
+    text = f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -290,10 +306,11 @@ def _listed(sign: str, items: Sequence[str], most: int | None) -> list[str]:
 
 
 def summary_text(changes: Changes) -> str:
-    """The changes as a sentence or two for a changelog: what there is, and how much of it is new."""
+    """The changes in a few sentences for a changelog: what there is, and how much of it is new."""
     sentences = [f"{line[0].upper()}{line[1:]}." for line in changes.schema]
-    for name in ("documents", "spans", "relations", "claims"):
-        part: Json = getattr(changes, name)
-        if counted := _counted(part):
-            sentences.append(f"{name.capitalize()}: {changes.counts[name][1]}; {', '.join(counted)}.")
+    for name in ("documents", "spans", "relations", "claims", "claim_mentions"):
+        if counted := _counted(changes.parts[name]):
+            sentences.append(f"{name.replace('_', ' ').capitalize()}: {changes.counts[name][1]}; {', '.join(counted)}.")
+    if not sentences and changes.kind == "minor":
+        return "Annotations or tokens changed; the gold is that of " + changes.old + "."
     return " ".join(sentences) or "Documents, labels, relations and claims are those of " + changes.old + "."

@@ -416,8 +416,8 @@ def rehydrate(
     """Put the texts back into a stand-off release, after every hash is checked."""
     from testimonia import standoff
 
-    manifest = standoff.rehydrate(folder, texts, out)
-    how = "the same bytes" if standoff.same_bytes(out, folder) else "the same rows, other bytes (another pyarrow)"
+    manifest, same = standoff.rehydrate(folder, texts, out)
+    how = "the same bytes" if same else "the same rows, other bytes (another pyarrow)"
     typer.echo(f"{out}: version {manifest['version']}, {how}, content {manifest['content_sha256'][:16]}")
 
 
@@ -562,7 +562,7 @@ def plant_errors(
     from testimonia import audit, release
     from testimonia.corpus import read_corpus
     from testimonia.errors import FindingsError, errors_among
-    from testimonia.files import replaced_folder, write_atomic, write_json
+    from testimonia.files import check_target, replaced_folder, write_atomic, write_json
 
     read = read_corpus(corpus)
     golds, _, findings = release.build_gold(read)
@@ -570,7 +570,8 @@ def plant_errors(
         raise FindingsError(f"{corpus}: errors in the exports; nothing was written", findings)
     spoilt, places = audit.plant(golds, count, seed, read.scheme, read.languages)
     pages = {gold.document.doc_id: audit.notated(gold) for gold in spoilt}
-    with replaced_folder(out) as folder:
+    held = [read.folder / name for name in ("seeds", "labeling", "dataset")]
+    with replaced_folder(check_target(out, held, f"{min(pages)}.md")) as folder:
         for doc_id, page in pages.items():
             write_atomic(folder / f"{doc_id}.md", page)
     write_json(key, audit.planted_json(places, seed))

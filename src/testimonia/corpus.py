@@ -86,7 +86,7 @@ def read_rounds(path: Path) -> tuple[str, tuple[Round, ...]]:
     """The version of the release, and the rounds of annotation, oldest first. Raises InputError."""
     table = Table.read(path)
     version = table.string("version")
-    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+    if not re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", version):
         raise table.error(f"version = {version!r} is not major.minor.patch")
     rounds: list[Round] = []
     for t in table.tables("round"):

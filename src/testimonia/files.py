@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,24 @@ def read_json(path: Path) -> Any:
 
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_target(out: Path, inputs: Iterable[Path], mark: str) -> Path:
+    """The folder to be replaced, resolved; an earlier result is known by a file of the name `mark` in it.
+
+    Raises InputError where the folder is a link, holds or lies in one of the inputs, or holds anything else.
+    """
+    where = out.resolve()
+    if out.is_symlink() or where.parent == where:
+        raise InputError(f"{out}: is a link or no folder of its own; name another")
+    for one in (path.resolve() for path in inputs):
+        if one == where or one in where.parents or where in one.parents:
+            raise InputError(f"{out}: is, holds or lies in {one}, which is read; name another folder")
+    if where.is_dir() and any(where.iterdir()) and not (where / mark).is_file():
+        raise InputError(f"{out}: holds other things; name a folder that is empty or not there")
+    return where
 
 
 @contextlib.contextmanager

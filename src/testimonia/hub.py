@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from testimonia.corpus import Corpus
 from testimonia.errors import FindingsError, HubError, InputError, errors_among
-from testimonia.release import check_label_config, validate_dataset
+from testimonia.release import PAPERS, check_label_config, read_manifest, strays, validate_dataset
 
 VARIABLE = "HF_TOKEN"
 _KEPT = (".gitattributes",)  # the Hub's own
@@ -67,12 +67,18 @@ def publish(corpus: Corpus, repository: str, revision: str = "", dry_run: bool =
     if revision not in ("", tag):
         raise InputError(f"revision {revision}: the release in dataset/ is {tag}; leave it out, or check out that one")
     token = os.environ.get(VARIABLE, "")
+    if token and not re.fullmatch(r"[!-~]+", token):
+        raise InputError(f"{VARIABLE}: holds a space, a line end or a letter that no token has; set it again")
     if not token and not dry_run:
         raise InputError(f"{VARIABLE}: is not set; put a token with write access to {repository} in the environment")
     findings = validate_dataset(corpus.dataset, corpus) + check_label_config(corpus)
     if errors_among(findings):
         raise FindingsError(f"{corpus.dataset}: has errors; it is not published", findings)
-    files = dict(_files(corpus.dataset))
+    manifest = read_manifest(corpus.dataset)
+    for path in strays(corpus.dataset, manifest):
+        raise InputError(f"{path}: is no plain file of the release; take it out")
+    names = [*PAPERS, *(entry["file"] for entry in manifest["configs"].values())]
+    files = {name: corpus.dataset / name for name in names if (corpus.dataset / name).is_file()}
     api = HfApi(token=token or False)
     try:
         plan = _planned(api, repository, tag, files)
@@ -88,20 +94,13 @@ def publish(corpus: Corpus, repository: str, revision: str = "", dry_run: bool =
         status = error.response.status_code
         raise HubError(f"{repository}: the Hub answers {status}: {error.server_message or error}") from None
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in _TRANSPORTS and not isinstance(error, OSError):
-            raise
-        raise HubError(f"{api.endpoint}: does not answer: {error}; try again") from None
+        if type(error).__module__.partition(".")[0] in _TRANSPORTS or isinstance(error, OSError):
+            raise HubError(f"{api.endpoint}: does not answer: {error}; try again") from None
+        if isinstance(error, KeyError | TypeError | ValueError):
+            message = f"{api.endpoint}: answers what is not understood ({type(error).__name__}: {error}); is it a Hub?"
+            raise HubError(message) from None
+        raise
     return plan
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file under a folder by its path there. Raises InputError for a link or a hidden one."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or any(part.startswith(".") for part in name.split("/")):
-            raise InputError(f"{path}: is a link or hidden; a release has plain files only, take it out")
-        if path.is_file():
-            yield name, path
 
 
 def _planned(api: HfApi, repository: str, tag: str, files: dict[str, Path]) -> Plan:

@@ -6,9 +6,9 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -90,7 +90,7 @@ def build_release(corpus: Corpus, target: Path) -> tuple[Release, str]:
     errors = errors_among(findings)
     if errors:
         raise FindingsError(f"{corpus.dataset}: {len(errors)} errors in the exports; nothing was written", findings)
-    source = _read_card(corpus.folder / CARD)
+    source = read_text(corpus.folder / CARD)
     card_header, prose = card.split_header(source)
     body = card.render_card(prose, _blocks(corpus, golds, annotations))
     manifest = _build(corpus, golds, annotations, card_header, body, target)
@@ -148,18 +148,28 @@ def write_sums(folder: Path) -> None:
 def read_citation(folder: Path) -> Json:
     """What CITATION.cff of a corpus says; empty without one. Raises InputError where it is not CFF."""
     path = folder / CITATION
-    if not path.is_file():
-        return {}
+    return citation_of(path, read_text(path)) if path.is_file() else {}
+
+
+def citation_of(path: Path, text: str) -> Json:
+    """The same for a text that is to stand in the file."""
     try:
-        found = yaml.safe_load(_read_card(path))
+        found = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: is not YAML: {error}; mend it") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: has no keys; see citation-file-format.github.io")
-    return found
+    authors = found.get("authors", []) if isinstance(found, dict) else None
+    if not isinstance(authors, list) or not all(_is_author(one) for one in authors):
+        raise InputError(f"{path}: authors is no list of entries with a name, or with family-names; mend it")
+    read: Json = found
+    return read
 
 
-def _read_card(path: Path) -> str:
+def _is_author(one: object) -> bool:
+    return isinstance(one, dict) and isinstance(one.get("name", one.get("family-names")), str)
+
+
+def read_text(path: Path) -> str:
+    """A text file of a release. Raises InputError."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -187,7 +197,7 @@ def _write(folder: Path, corpus: Corpus, golds: Sequence[Gold], annotations: Seq
         "version": corpus.version,
         "scheme_version": corpus.scheme.version,
         "guidelines_version": guidelines_version(corpus.folder),
-        "content_sha256": content_sha256([{c: e["content_sha256"] for c, e in configs.items()}]),
+        "content_sha256": content_of(configs),
         "configs": configs,
         "counts": {
             "documents": len(golds),
@@ -200,6 +210,11 @@ def _write(folder: Path, corpus: Corpus, golds: Sequence[Gold], annotations: Seq
     }
     write_json(folder / MANIFEST, manifest)
     return manifest
+
+
+def content_of(configs: Mapping[str, Json]) -> str:
+    """Hex SHA-256 of a release, from those of its configs."""
+    return content_sha256([{config: entry["content_sha256"] for config, entry in configs.items()}])
 
 
 def content_sha256(rows: Sequence[Json]) -> str:
@@ -289,12 +304,12 @@ def _check_papers(path: Path, rows: dict[str, list[Json]], corpus: Corpus) -> li
     files = {config: " ".join(map(sha256_of, sorted((path / config).glob("*.parquet")))) for config in rows}
     content = {config: content_sha256(found) for config, found in rows.items()}
     findings += check_manifest(manifest, sizes, files, content)
-    top, body = card.split_header(_read_card(path / "README.md"))
+    top, body = card.split_header(read_text(path / "README.md"))
     if path.resolve() == corpus.dataset.resolve():
         findings += check_inputs(manifest, _inputs(corpus), corpus.version)
-        if card.split_header(_read_card(corpus.folder / CARD))[1] != body:
+        if card.split_header(read_text(corpus.folder / CARD))[1] != body:
             findings.append(Finding(CARD, "card-disagrees", "its text is not that of dataset/README.md; export again"))
-        header, _ = card.split_header(_read_card(corpus.folder / CARD))
+        header, _ = card.split_header(read_text(corpus.folder / CARD))
         own = croissant(corpus.scheme, manifest, header, body, read_citation(corpus.folder))
         for name, expected in ((CROISSANT, own), (PREDICTIONS, prediction_schema(corpus.scheme))):
             if not (path / name).is_file() or read_json(path / name) != expected:
@@ -303,15 +318,61 @@ def _check_papers(path: Path, rows: dict[str, list[Json]], corpus: Corpus) -> li
     return findings + check_sums(path)
 
 
+PAPERS = ("README.md", MANIFEST, CROISSANT, PREDICTIONS, SUMS)
+
+
+def read_manifest(folder: Path) -> Json:
+    """The manifest of a release, its `configs` in the order of CONFIGS, each with the one file that it has here.
+
+    Raises InputError where it is not as `export_gold` writes it; its paths cannot lead elsewhere.
+    """
+    manifest = read_json(folder / MANIFEST)
+    configs = manifest.get("configs") if isinstance(manifest, dict) else None
+    if not isinstance(configs, dict) or "documents" not in configs:
+        raise InputError(f"{folder / MANIFEST}: lists no config documents; is this a release?")
+    wanted = {"file": str, "rows": int, "bytes": int, "sha256": str, "content_sha256": str}
+    for config, entry in configs.items():
+        known = config in tables.CONFIGS and isinstance(entry, dict)
+        if not known or not all(isinstance(entry.get(key), kind) for key, kind in wanted.items()):
+            raise InputError(f"{folder / MANIFEST}: config {config!r} is not one of a release; restore it")
+        if entry["file"] != tables.parquet_name(config):
+            name = tables.parquet_name(config)
+            raise InputError(f"{folder / MANIFEST}: the file of {config} is {entry['file']!r}, not {name}; restore it")
+    strings = ("name", "version", "content_sha256")
+    if not all(isinstance(manifest.get(key), str) for key in strings) or not isinstance(
+        manifest.get("tools", {}), dict
+    ):
+        raise InputError(f"{folder / MANIFEST}: has no {', '.join(strings)} or tools; restore it")
+    found: Json = manifest | {"configs": {name: configs[name] for name in tables.CONFIGS if name in configs}}
+    return found
+
+
+def strays(folder: Path, manifest: Json, beside: Sequence[str] = ()) -> list[Path]:
+    """What lies in a dataset folder and is no plain file of the release; also the folder itself, if it is a link."""
+    own = {*PAPERS, *beside, *(entry["file"] for entry in manifest["configs"].values())}
+    folders = {str(parent) for name in own for parent in PurePosixPath(name).parents}
+    found = [folder] if folder.is_symlink() else []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        plain = not path.is_symlink() and (path.is_file() if name in own else path.is_dir() and name in folders)
+        found += [] if plain else [path]
+    return found
+
+
 def check_sums(path: Path) -> list[Finding]:
     """Whether the files of a dataset folder are those that its SHA256SUMS lists. Raises InputError without one."""
-    summed = dict(line.split("  ", 1)[::-1] for line in _read_card(path / SUMS).splitlines() if "  " in line)
+    findings: list[Finding] = []
+    summed: dict[str, str] = {}
+    for number, line in enumerate(read_text(path / SUMS).splitlines(), 1):
+        match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
+        if match is None or summed.setdefault(match[2], match[1].lower()) != match[1].lower():
+            findings.append(Finding(f"{SUMS} line {number}", "checksum", "is no sum, or another of the same file"))
     there = {
         file.relative_to(path).as_posix(): sha256_of(file)
         for file in path.rglob("*")
         if file.is_file() and file != path / SUMS
     }
-    return [
+    return findings + [
         Finding(f"{SUMS} {name}", "checksum", "is not the file that was summed, or only one of both")
         for name in sorted({*summed, *there})
         if summed.get(name) != there.get(name)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,23 @@ import pyarrow as pa
 
 from testimonia import card, tables
 from testimonia.errors import InputError
-from testimonia.files import read_json, replaced_folder, sha256_of, write_atomic, write_json
-from testimonia.release import MANIFEST, SUMS, check_sums, content_sha256, write_sums
+from testimonia.files import check_target, replaced_folder, sha256_of, write_atomic, write_json
+from testimonia.release import (
+    MANIFEST,
+    PAPERS,
+    SUMS,
+    check_sums,
+    content_of,
+    content_sha256,
+    read_manifest,
+    read_text,
+    strays,
+    write_sums,
+)
 
 Json = dict[str, Any]
 FULL = "full"
+LARGEST = 1 << 26  # bytes of a file that may be an article
 _FULL_FEATURES = b"testimonia.full"  # in the metadata of each Parquet file: what `huggingface` is in the full one
 _NOTE = """**Without the texts.** This is a stand-off release: offsets, labels, attributes, relations and claims, and
 the SHA-256 of each article and of each span. The columns that quote the articles (`text`, `title`, `head_text`,
@@ -44,21 +57,21 @@ _QUOTING = {
 def strip_text(dataset: Path, out: Path) -> Json:
     """Writes the stand-off release of a dataset folder, whole or not at all; returns its manifest.
 
-    Raises InputError where the folder is no release, its sums do not hold, or a title is not in its text, so that it
-    could not be put back.
+    Raises InputError where the folder is no release, its sums do not hold, something else lies in it, `out` holds
+    other things, or a title is not in its text, so that it could not be put back.
     """
-    manifest = _manifest(dataset)
-    broken = check_sums(dataset)
-    if broken:
-        raise InputError(f"{dataset}: {broken[0].place}: {broken[0].message}; restore the release")
-    configs = {}
+    manifest = _checked(dataset)
+    if manifest.get("kind") == "stand-off":
+        raise InputError(f"{dataset}: is a stand-off release; it has no texts")
+    where = check_target(out, [dataset], MANIFEST)
     read = {config: tables.read_parquet(dataset / entry["file"]) for config, entry in manifest["configs"].items()}
     hashes = {row["doc_id"]: row["text_sha256"] for row in read["documents"].to_pylist()}
-    header, body = card.split_header((dataset / "README.md").read_text(encoding="utf-8"))
-    with replaced_folder(out) as folder:
+    header, body = card.split_header(read_text(dataset / "README.md"))
+    configs = {}
+    with replaced_folder(where) as folder:
         for config, table in read.items():
             rows = [_stripped(config, row, hashes) for row in table.to_pylist()]
-            features = _stripped_features(config, _features(table.schema))
+            features = _stripped_features(config, _features(dataset / config, table.schema))
             path = folder / manifest["configs"][config]["file"]
             path.parent.mkdir(exist_ok=True)
             tables.write_parquet(path, rows, _schema(features, table.schema))
@@ -67,70 +80,70 @@ def strip_text(dataset: Path, out: Path) -> Json:
                 "sha256": sha256_of(path),
                 "content_sha256": content_sha256(rows),
             }
-            _describe(header, config, features, path.stat().st_size)
-        ours = manifest | {
-            "kind": "stand-off",
-            "content_sha256": content_sha256([{c: e["content_sha256"] for c, e in configs.items()}]),
-            "configs": configs,
-        }
+            _describe(dataset, header, config, features, path.stat().st_size)
+        ours = manifest | {"kind": "stand-off", "content_sha256": content_of(configs), "configs": configs}
         write_json(folder / MANIFEST, ours)
         header.pop("license_name", None)
-        at = body.index("\n\n", body.index("# ")) + 2 if "# " in body else 0
+        top = re.match(r"\s*# .*\n+", body)
+        at = top.end() if top else 0
         write_atomic(folder / "README.md", card.written_header(header | _LICENSE) + body[:at] + _NOTE + body[at:])
-        for path in dataset.iterdir():
-            if path.is_file():
-                (folder / FULL).mkdir(exist_ok=True)
-                shutil.copyfile(path, folder / FULL / path.name)
+        (folder / FULL).mkdir()
+        for name in PAPERS:
+            if (dataset / name).is_file():
+                shutil.copyfile(dataset / name, folder / FULL / name)
         write_sums(folder)
     return ours
 
 
-def rehydrate(standoff: Path, texts: Path, out: Path) -> Json:
-    """Writes the full release again, from a stand-off one and a folder of articles; returns its manifest.
+def rehydrate(standoff: Path, texts: Path, out: Path) -> tuple[Json, bool]:
+    """Writes the full release again, from a stand-off one and a folder of articles.
 
-    An article is found by its SHA-256, whatever its name. Raises InputError where one is missing or another text than
-    was annotated, naming the first span that does not fit; where a hash in the stand-off release does not hold; or
-    where the result is not the release that was stripped.
+    Returns its manifest, and whether its bytes are those of the release that was stripped; its rows always are. An
+    article is found by its SHA-256, whatever its name. Raises InputError where one is missing or another text than was
+    annotated, naming the first span that does not fit; where a hash in the stand-off release does not hold; where the
+    result would not be the release that was stripped; or where `out` holds other things.
     """
-    ours = _manifest(standoff)
+    ours = _checked(standoff, [f"{FULL}/{name}" for name in PAPERS])
     if ours.get("kind") != "stand-off":
         raise InputError(f"{standoff}: is no stand-off release; it has its texts, or was not made by strip-text")
-    broken = check_sums(standoff)
-    if broken:
-        raise InputError(f"{standoff}: {broken[0].place}: {broken[0].message}; restore the release")
-    manifest = _manifest(standoff / FULL)
+    manifest = read_manifest(standoff / FULL)
+    if list(manifest["configs"]) != list(ours["configs"]):
+        raise InputError(f"{standoff}: {MANIFEST} has other configs than {FULL}/{MANIFEST}; restore it")
+    if content_of(manifest["configs"]) != manifest["content_sha256"]:
+        raise InputError(f"{standoff / FULL / MANIFEST}: content_sha256 is not that of its configs; restore it")
+    where = check_target(out, [standoff, texts], MANIFEST)
     read = {config: tables.read_parquet(standoff / entry["file"]) for config, entry in ours["configs"].items()}
     documents = {row["doc_id"]: row for row in read["documents"].to_pylist()}
     found = _articles(documents, texts)
     spans: dict[str, str] = {}
-    with replaced_folder(out) as folder:
+    with replaced_folder(where) as folder:
         for config, table in read.items():
-            rows = [_filled(config, row, documents, found, spans) for row in table.to_pylist()]
-            digest = content_sha256(rows)
-            if digest != manifest["configs"][config]["content_sha256"]:
+            features = _features(standoff / config, table.schema, _FULL_FEATURES)
+            try:
+                rows = [_filled(config, row, documents, found, spans) for row in table.to_pylist()]
+            except (KeyError, TypeError) as error:
+                raise InputError(f"{standoff / config}: a row has no {error} that is there; restore it") from None
+            if content_sha256(rows) != manifest["configs"][config]["content_sha256"]:
                 raise InputError(f"{standoff}: {config}: the rows are not those of the full release; restore it")
             path = folder / manifest["configs"][config]["file"]
             path.parent.mkdir(exist_ok=True)
-            tables.write_parquet(path, rows, tables.schema_of(_features(table.schema, _FULL_FEATURES)))
-        for path in (standoff / FULL).iterdir():
-            if path.name != SUMS:
-                shutil.copyfile(path, folder / path.name)
+            tables.write_parquet(path, rows, tables.schema_of(features))
+        for name in PAPERS:
+            if name != SUMS and (standoff / FULL / name).is_file():
+                shutil.copyfile(standoff / FULL / name, folder / name)
         write_sums(folder)
+        same = (folder / SUMS).read_bytes() == (standoff / FULL / SUMS).read_bytes()
+    return manifest, same
+
+
+def _checked(folder: Path, beside: Sequence[str] = ()) -> Json:
+    """The manifest of a release whose sums hold and in which nothing else lies. Raises InputError."""
+    manifest = read_manifest(folder)
+    for path in strays(folder, manifest, beside):
+        raise InputError(f"{path}: is no plain file of the release; take it out, or restore the release")
+    for broken in check_sums(folder):
+        raise InputError(f"{folder}: {broken.place}: {broken.message}; restore the release")
     return manifest
-
-
-def same_bytes(out: Path, standoff: Path) -> bool:
-    """Whether a release that was put together again has the sums of the full one; rows are equal in any case."""
-    return (out / SUMS).read_bytes() == (standoff / FULL / SUMS).read_bytes()
-
-
-def _manifest(folder: Path) -> Json:
-    manifest = read_json(folder / MANIFEST)
-    configs = manifest.get("configs") if isinstance(manifest, dict) else None
-    if not isinstance(configs, dict) or "documents" not in configs:
-        raise InputError(f"{folder / MANIFEST}: lists no config documents; is this a release?")
-    checked: Json = manifest
-    return checked
 
 
 def _hash(document_sha256: str, words: str) -> str:
@@ -144,8 +157,9 @@ def _stripped(config: str, row: Json, hashes: Mapping[str, str]) -> Json:
         return {_renamed(k): _hash(hashes[row["doc_id"]], v) if k == "text" else v for k, v in span.items()}
 
     if config == "documents":
-        title, start = row["title"], row["text"].find(row["title"])
-        if start < 0:
+        title = row["title"] or ""
+        start = row["text"].find(title)
+        if start < 0 or row["title"] is None:
             raise InputError(f"{row['doc_id']}: its title is not in its text, so that it could not be put back")
         row = row | {"title_start": start, "title_end": start + len(title)}
     if config == "spans":
@@ -171,9 +185,12 @@ def _stripped_features(config: str, features: Mapping[str, tables.Feature]) -> d
     return found | ({"title_start": "int64", "title_end": "int64"} if config == "documents" else {})
 
 
-def _features(schema: pa.Schema, key: bytes = b"huggingface") -> dict[str, tables.Feature]:
-    info = json.loads((schema.metadata or {})[key])
-    return {name: tables.feature_of(one) for name, one in info["info"]["features"].items()}
+def _features(place: Path, schema: pa.Schema, key: bytes = b"huggingface") -> dict[str, tables.Feature]:
+    try:
+        info = json.loads((schema.metadata or {})[key])
+        return {name: tables.feature_of(one) for name, one in info["info"]["features"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InputError(f"{place}: its Parquet does not describe its features; restore the release") from None
 
 
 def _schema(features: Mapping[str, tables.Feature], full: pa.Schema) -> pa.Schema:
@@ -181,26 +198,34 @@ def _schema(features: Mapping[str, tables.Feature], full: pa.Schema) -> pa.Schem
     return made.with_metadata({**made.metadata, _FULL_FEATURES: full.metadata[b"huggingface"]})
 
 
-def _describe(header: Json, config: str, features: Mapping[str, tables.Feature], size: int) -> None:
+def _describe(place: Path, header: Json, config: str, features: Mapping[str, tables.Feature], size: int) -> None:
     """Puts the columns and sizes of a config into the header of the card."""
-    for info in header["dataset_info"]:
-        if info["config_name"] == config:
-            info["features"] = tables.yaml_features(features)
-            info["download_size"] = info["dataset_size"] = info["splits"][0]["num_bytes"] = size
+    try:
+        [info] = [info for info in header["dataset_info"] if info["config_name"] == config]
+        info["features"] = tables.yaml_features(features)
+        info["download_size"] = info["dataset_size"] = info["splits"][0]["num_bytes"] = size
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise InputError(f"{place / 'README.md'}: its dataset_info does not describe {config}; export again") from None
 
 
 def _articles(documents: Mapping[str, Json], folder: Path) -> dict[str, str]:
     """The text of each document, found by its hash among the files of a folder. Raises InputError."""
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder; name one that holds the articles")
-    files = {sha256_of(path): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        try:
+            if path.is_file() and path.stat().st_size <= LARGEST:
+                files[sha256_of(path)] = path
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}; make it readable or take it out") from None
     found = {}
     for doc_id, row in documents.items():
-        path = files.get(row["text_sha256"])
-        if path is None:
+        article = files.get(row["text_sha256"])
+        if article is None:
             named = [one for one in files.values() if one.stem == doc_id]
             raise InputError(_unlike(doc_id, row, named[0]) if named else _missing(doc_id, row, folder))
-        found[doc_id] = path.read_text(encoding="utf-8")
+        found[doc_id] = article.read_text(encoding="utf-8")
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +15,20 @@ from testimonia.changes import KINDS, Changes, compare, git, read_snapshot, rele
 from testimonia.corpus import Corpus
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.files import write_atomic
-from testimonia.release import CITATION, build_release, check_label_config, export_gold, validate_dataset
+from testimonia.release import (
+    CITATION,
+    build_release,
+    check_label_config,
+    citation_of,
+    export_gold,
+    read_citation,
+    read_text,
+    validate_dataset,
+)
 
 CHANGELOG = "CHANGELOG.md"
+_VERSION = r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+_HEADING = re.compile(rf"(?m)^## +\[?v?({_VERSION})(?![0-9.]).*$")
 Version = tuple[int, int, int]
 
 
@@ -38,32 +51,52 @@ def make_release(corpus: Corpus, since: str = "", today: datetime.date | None = 
     highest tag below, if not given), enters it in the changelog and CITATION.cff where it is not, and sets the tag
     where nothing is left to commit. Run again after a commit, it goes on where it was.
 
-    Raises InputError where the corpus is not in git, the version was tagged at other contents, or has not risen as
-    far as the changes ask; FindingsError where the exports or the dataset have errors.
+    Raises InputError where the corpus is not in git, the version was tagged at other contents, has not risen as far as
+    the changes ask, or has nothing to be compared with though there were releases; FindingsError where the exports
+    or the dataset have errors. Then nothing was written.
     """
     folder, version = corpus.folder, corpus.version
     if git(folder, "rev-parse", "--is-inside-work-tree") is None:
         raise InputError(f"{folder}: is not in a git repository; releases are git tags: git init, and commit")
     tag = f"v{version}"
-    tagged_at, head = _commit(folder, tag), _commit(folder, "HEAD")
+    tagged_at, head = _commit(folder, f"refs/tags/{tag}"), _commit(folder, "HEAD")
     if tagged_at and (tagged_at != head or _uncommitted(folder)):
         raise InputError(f"{tag}: is a tag already, of other contents; raise version in labeling/rounds.toml")
+    stale = check_label_config(corpus)
+    if stale:
+        raise FindingsError(f"{folder}: is not ready to be released", stale)
     before = since or _highest_below(folder, version)
+    earlier = [name for name, _ in entries(folder / CHANGELOG) if name != version]
+    if not before and earlier:
+        raise InputError(
+            f"{CHANGELOG}: has {earlier[0]}, but there is no tag below {tag}; fetch the tags, or say --since"
+        )
+    cited = _cited(folder, version, today or datetime.datetime.now(datetime.UTC).date())
     changes = _changes_since(corpus, before)
     if changes:
-        _check_rise(changes)
-    cite(folder, version, today or datetime.datetime.now(datetime.UTC).date())
+        check_rise(changes)
+    if cited:
+        write_atomic(folder / CITATION, cited)
     warnings = list(export_gold(corpus).findings)
-    findings = validate_dataset(corpus.dataset, corpus) + check_label_config(corpus)
+    findings = validate_dataset(corpus.dataset, corpus)
     if errors_among(findings):
         raise FindingsError(f"{corpus.dataset}: has errors; it is not released", findings)
     enter(folder / CHANGELOG, version, summary_text(changes) if changes else "First release.")
     to_commit = _uncommitted(folder)
     if not to_commit and not tagged_at:
-        message = f"{corpus.scheme.name} {version}\n\n{entry(folder / CHANGELOG, version)}"
-        if git(folder, "tag", "--annotate", "--message", message, tag) is None:
-            raise InputError(f"{tag}: git would not set the tag; are user.name and user.email set?")
+        _tag(folder, tag, f"{corpus.scheme.name} {version}\n\n{entry(folder / CHANGELOG, version)}\n")
     return Made(tag, not to_commit, to_commit, before, changes, tuple(dict.fromkeys(warnings + findings)))
+
+
+def _tag(folder: Path, tag: str, message: str) -> None:
+    """Sets an annotated tag on HEAD. Raises InputError with what git says where it would not."""
+    program = shutil.which("git") or "git"
+    arguments = ["tag", "--annotate", "--cleanup=verbatim", "--file=-", tag]
+    done = subprocess.run(
+        [program, "-C", str(folder), *arguments], input=message.encode(), capture_output=True, check=False
+    )
+    if done.returncode:
+        raise InputError(f"{tag}: git would not set the tag: {done.stderr.decode(errors='replace').strip()}")
 
 
 def _changes_since(corpus: Corpus, before: str) -> Changes | None:
@@ -77,7 +110,7 @@ def _changes_since(corpus: Corpus, before: str) -> Changes | None:
             return compare(read_snapshot(old), read_snapshot(made))
 
 
-def _check_rise(changes: Changes) -> None:
+def check_rise(changes: Changes) -> None:
     """Raises InputError where the version has not risen as far as the changes ask."""
     old, new = parse(changes.old), parse(changes.new)
     if new <= old:
@@ -93,7 +126,7 @@ def _check_rise(changes: Changes) -> None:
 
 def parse(version: str) -> Version:
     """`1.2.3` as numbers. Raises InputError."""
-    match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", version)
+    match = re.fullmatch(_VERSION, version)
     if match is None:
         raise InputError(f"version {version!r} is not major.minor.patch")
     return int(match[1]), int(match[2]), int(match[3])
@@ -105,27 +138,33 @@ def _commit(folder: Path, revision: str) -> str:
 
 
 def _uncommitted(folder: Path) -> tuple[str, ...]:
-    """Files of the folder that are changed or new."""
-    found = git(folder, "status", "--porcelain", "-z", "--", ".") or b""
-    return tuple(sorted(entry[3:].decode() for entry in found.split(b"\0") if entry[2:3] == b" "))
+    """Files of the folder that are changed or new, and those of the dataset that git ignores. Raises InputError."""
+    status = git(folder, "status", "--porcelain", "--untracked-files=all", "--no-renames", "-z", "--", ".")
+    tracked = git(folder, "ls-files", "-z", "--", "dataset")
+    if status is None or tracked is None:
+        raise InputError(f"{folder}: git cannot tell what is committed; see what git status says")
+    changed = {one[3:].decode(errors="replace") for one in status.split(b"\0") if one}
+    held = {name.decode(errors="replace") for name in tracked.split(b"\0")}
+    files = {path.relative_to(folder).as_posix() for path in (folder / "dataset").rglob("*") if path.is_file()}
+    return tuple(sorted(changed | (files - held)))
 
 
 def _highest_below(folder: Path, version: str) -> str:
     """The tag `v...` of the highest version below this one; empty without one."""
-    names = (git(folder, "tag", "--list", "v*") or b"").decode().split()
-    versions = [parse(name[1:]) for name in names if re.fullmatch(r"v\d+\.\d+\.\d+", name)]
+    names = (git(folder, "tag", "--list", "v*") or b"").decode(errors="replace").split()
+    versions = [parse(name[1:]) for name in names if re.fullmatch(_VERSION, name[1:])]
     below = [one for one in versions if one < parse(version)]
-    return "v" + ".".join(map(str, max(below))) if below else ""
+    return "refs/tags/v" + ".".join(map(str, max(below))) if below else ""
 
 
 def entries(path: Path) -> Iterator[tuple[str, str]]:
-    """Version and text of each entry of a changelog, in its order. Raises InputError where it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}; make one that begins with a heading") from None
-    parts = re.split(r"(?m)^## +(\S+).*\n", text)
-    yield from zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True)
+    """Version and text of each entry of a changelog, in its order. Raises InputError where it cannot be read.
+
+    An entry begins with a heading of the second level: `## 1.2.3`, with brackets, a `v` or more after it as it may be.
+    """
+    parts = re.split(_HEADING, read_text(path))
+    for at in range(1, len(parts), 5):
+        yield parts[at], parts[at + 4].strip()
 
 
 def entry(path: Path, version: str) -> str:
@@ -137,26 +176,27 @@ def enter(path: Path, version: str, text: str) -> None:
     """Puts an entry at the top of a changelog, if it has none of that version."""
     if version in dict(entries(path)):
         return
-    source = path.read_text(encoding="utf-8")
-    start = re.search(r"(?m)^## ", source)
-    at = start.start() if start else len(source)
-    gap = "" if source[:at].endswith("\n\n") else "\n"
-    write_atomic(path, f"{source[:at]}{gap}## {version}\n\n{text}\n{chr(10) if start else ''}{source[at:]}")
+    source = read_text(path)
+    start = re.search(_HEADING, source)
+    top, rest = (source[: start.start()], source[start.start() :]) if start else (source, "")
+    made = "\n\n".join(part for part in (top.rstrip("\n"), f"## {version}", text) if part)
+    write_atomic(path, f"{made}\n\n{rest}" if rest else f"{made}\n")
 
 
-def cite(folder: Path, version: str, day: datetime.date) -> None:
-    """Sets version and date in CITATION.cff, where there is one and it has another version."""
+def _cited(folder: Path, version: str, day: datetime.date) -> str:
+    """CITATION.cff with this version and date; empty where there is none, or it has the version already.
+
+    Raises InputError where its lines `version` and `date-released` are not to be found.
+    """
     path = folder / CITATION
-    if not path.is_file():
-        return
-    text = path.read_text(encoding="utf-8")
-    found = re.search(r'(?m)^version: *"?([^"\n]*)"?$', text)
-    if found is None:
-        raise InputError(f"{path}: has no line `version: ...`; add one")
-    if found[1] != version:
-        text = re.sub(r"(?m)^version:.*$", f'version: "{version}"', text)
-        text = re.sub(r"(?m)^date-released:.*$", f'date-released: "{day.isoformat()}"', text)
-        write_atomic(path, text)
+    citation = read_citation(folder)
+    if not citation or str(citation.get("version")) == version:
+        return ""
+    text, versions = re.subn(r"(?m)^version:.*$", f'version: "{version}"', read_text(path))
+    text, dates = re.subn(r"(?m)^date-released:.*$", f'date-released: "{day.isoformat()}"', text)
+    if (versions, dates) != (1, 1) or citation_of(path, text).get("version") != version:
+        raise InputError(f"{path}: has no lines `version: ...` and `date-released: ...`, one of each; add them")
+    return text
 
 
 def made_text(made: Made) -> str:
