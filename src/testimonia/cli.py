@@ -264,16 +264,18 @@ def pull_annotations(
     if as_json:
         found = [finding.as_json() for finding in findings]
         typer.echo(json.dumps(kinds | {"findings": found}, ensure_ascii=False))
-        raise typer.Exit(1 if errors_among(findings) else 0)
+        raise typer.Exit(1 if errors_among(findings) or pulled.kept else 0)
+    again = "testimonia load-seeds --with-annotations" if one.kind == "annotation" else "testimonia adjudicate --with-annotations"
     notes = {
-        "kept": " (annotations are gone from Label Studio; the export is left as it is, --replace overwrites it)",
+        "kept": " (these exports hold annotations that are not in Label Studio, so that nothing new of them was "
+        f"brought; put them there with `{again}` and pull again, or lose them with --replace)",
         "gone": " (not in Label Studio any more; the export is left as it is)",
     }
     for kind, doc_ids in kinds.items():
         note = notes.get(kind, "") if doc_ids else ""
         typer.echo(f"{kind:8} {len(doc_ids):6}  {' '.join(doc_ids[:12])}{' ...' if len(doc_ids) > 12 else ''}{note}")
     _print_findings(findings)
-    if errors_among(findings):
+    if errors_among(findings) or pulled.kept:
         raise typer.Exit(1)
 
 

@@ -14,7 +14,7 @@ from testimonia.files import read_json, write_json
 from testimonia.release import CARD, MANIFEST, export_gold, validate_dataset
 from testimonia.rounds import read_round
 from testimonia.studio import Studio
-from testimonia.transfer import load_seeds, pull_annotations
+from testimonia.transfer import adjudicate, load_seeds, pull_annotations
 
 Say = Callable[[str], None]
 SHOWN = 10
@@ -41,7 +41,10 @@ def run_demo(folder: Path, work: Path, say: Say) -> None:
     say("starting a Label Studio of its own (the first start takes up to two minutes)")
     with server.running(work / "home") as one, Studio(one.address) as studio:
         for released in corpus.released:
-            loaded = load_seeds(corpus, studio, released, True, _quiet)
+            if released.kind == "adjudication":
+                loaded = adjudicate(corpus, studio, released, True, _quiet).loaded
+            else:
+                loaded = load_seeds(corpus, studio, released, True, _quiet)
             say(f"{released.id}: loaded {loaded.new} articles with {loaded.annotations} annotations")
             drafts = {doc_id: task.get("drafts") for doc_id, task in read_round(corpus.exports / released.id).items()}
             for path in (corpus.exports / released.id).glob("*.json"):

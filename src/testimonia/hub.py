@@ -66,6 +66,8 @@ def publish(corpus: Corpus, repository: str, revision: str = "", dry_run: bool =
     tag = f"v{corpus.version}"
     if revision not in ("", tag):
         raise InputError(f"revision {revision}: the release in dataset/ is {tag}; leave it out, or check out that one")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
+        raise InputError(f"{repository!r}: is no dataset of the Hub; write OWNER/NAME")
     token = os.environ.get(VARIABLE, "")
     if token and not re.fullmatch(r"[!-~]+", token):
         raise InputError(f"{VARIABLE}: holds a space, a line end or a letter that no token has; set it again")

@@ -12,7 +12,7 @@ from typing import Any
 
 from testimonia import tables
 from testimonia.corpus import Corpus
-from testimonia.errors import Finding
+from testimonia.errors import Finding, InputError
 from testimonia.release import (
     CARD,
     CROISSANT,
@@ -56,6 +56,8 @@ def verify_release(corpus: Corpus) -> Verification:
     Raises InputError where the release cannot be read, FindingsError where the exports have errors.
     """
     there = corpus.dataset
+    if not there.is_dir():
+        raise InputError(f"{there}: is not there; `testimonia export-gold` builds it")
     manifest = read_manifest(there)
     findings = check_sums(there)
     findings += [

@@ -232,7 +232,8 @@ def pull_annotations(
     """
     project = studio.project(project_title(corpus, one))
     if project is None:
-        raise StudioError(f"no project {project_title(corpus, one)!r}; load it with `testimonia load-seeds`")
+        how = "adjudicate" if one.kind == "adjudication" else "load-seeds"
+        raise StudioError(f"no project {project_title(corpus, one)!r}; make it with `testimonia {how}`")
     folder = corpus.exports / one.id
     pseudonyms = Pseudonyms(home / "pseudonyms.json")
     users = studio.users()
@@ -256,7 +257,8 @@ def pull_annotations(
             else:
                 outcome[doc_id] = "changed" if doc_id in before else "new"
                 write_json(folder / f"{doc_id}.json", pulled)
-        write_atomic(folder / "label_config.xml", studio.label_config(project))
+        if "kept" not in outcome.values():  # what is kept was annotated with the config that lies beside it
+            write_atomic(folder / "label_config.xml", studio.label_config(project))
     outcome |= dict.fromkeys(set(before) - set(outcome), "gone")
     return Pulled(*(tuple(sorted(d for d, o in outcome.items() if o == field.name)) for field in fields(Pulled)))
 
