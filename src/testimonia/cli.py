@@ -265,10 +265,10 @@ def pull_annotations(
         found = [finding.as_json() for finding in findings]
         typer.echo(json.dumps(kinds | {"findings": found}, ensure_ascii=False))
         raise typer.Exit(1 if errors_among(findings) or pulled.kept else 0)
-    again = "testimonia load-seeds --with-annotations" if one.kind == "annotation" else "testimonia adjudicate --with-annotations"
+    again = "load-seeds" if one.kind == "annotation" else "adjudicate"
     notes = {
         "kept": " (these exports hold annotations that are not in Label Studio, so that nothing new of them was "
-        f"brought; put them there with `{again}` and pull again, or lose them with --replace)",
+        f"brought; `testimonia {again} --with-annotations` puts them there, then pull again; --replace loses them)",
         "gone": " (not in Label Studio any more; the export is left as it is)",
     }
     for kind, doc_ids in kinds.items():
