@@ -11,6 +11,7 @@ import pytest
 from testimonia.checks import check_gold
 from testimonia.corpus import Corpus
 from testimonia.document import Attributes, Document, Gold, Relation, Span, attributes_of
+from testimonia.instruction import render_instruction
 from testimonia.scheme import Entity, Scheme
 from tests.conftest import ROOT
 
@@ -162,3 +163,18 @@ def test_no_example_is_taken_from_an_article(corpus: Corpus) -> None:
     runs = {tuple(text[i : i + SHARED_WORDS]) for text in texts for i in range(len(text) - SHARED_WORDS + 1)}
     assert EXAMPLES
     assert runs & taken == set()
+
+
+def test_the_instruction_keeps_what_label_studio_takes_off() -> None:
+    html = render_instruction(
+        "1. *selon des* [responsables]; *قال* [مصدر حكومي]; *و*\n\n| name | rule |\n|---|---|\n| holder | *who* |\n\n"
+        "> و[تخشى]¹ [لشبونة]² 300 طبيب.\n\n<b>&</b>\n"
+    )
+    assert (
+        "<li>1. <em>selon des</em> [responsables]; \u2067<em>قال</em> [مصدر حكومي]\u2069; \u2067<em>و</em>\u2069</li>"
+        in html
+    )
+    assert "<p><strong>holder</strong> · rule: <em>who</em></p>" in html
+    assert "<table>" not in html
+    assert "<p>\u2067و[تخشى]¹ [لشبونة]² 300 طبيب.\u2069</p>" in html
+    assert "&lt;b&gt;&amp;&lt;/b&gt;" in html

@@ -130,6 +130,12 @@ def test_a_client_killed_in_mid_load_and_loaded_again(studio: Studio, corpus: Co
     assert Counter(doc_ids(studio, there)) == Counter(d.doc_id for d in there.documents)
 
 
+def test_a_second_server_on_the_same_folder_says_where_the_first_is(studio: Studio, home: Path) -> None:
+    with pytest.raises(StudioError, match=f"already runs on {home}, at {studio.address.url}: use that one"):
+        with server.running(home):
+            pass
+
+
 def test_a_server_killed_in_mid_load_loses_nothing(corpus: Corpus, tmp_path: Path) -> None:
     there = many(named(corpus, "killed server"), 900)
 

@@ -123,9 +123,11 @@ def test_suggestions_are_kept_changed_thrown_away(page: Page, studio: Studio, al
     assert fate_of(tasks["ro-1"]["annotations"]) == Fate(kept=2, changed=1, dropped=1, added=0)
     annotations, _ = round_annotations(corpus, ROUND)
     assert [len(a.spans) for a in annotations] == [3]
-    live = exported(corpus, studio, ROUND, tmp_path, quiet)
+    studio.ensure_users(["idle-1"])
+    live, accounts = exported(corpus, studio, ROUND, tmp_path, quiet)
     labels = corpus.scheme.label_names
-    status = status_of(corpus.documents, annotations, live, labels)
+    status = status_of(corpus.documents, annotations, live, labels, accounts)
+    assert "idle-1" in status["without_work"]
     assert status["documents"] == {"all": 5, "by_two_or_more": 0, "by_one": 1, "by_nobody": 4}
     assert status["suggestions"] == {"kept": 2, "changed": 1, "dropped": 1, "added": 0}
     assert "4, kept as they were 2, changed 1, thrown away 1" in status_text(status, labels)

@@ -121,6 +121,17 @@ def test_a_relation_without_a_label_is_the_only_one_that_fits() -> None:
         assert [f.id for f in findings] == ["relation-without-label"] * (not label)
 
 
+def test_a_relation_that_fits_nothing_is_shown_the_span_on_the_same_words() -> None:
+    text = "Selon TASS, 3 soldats."
+    spans = [Span(12, 21, "QUANTITY"), Span(6, 10, "ACTOR"), Span(6, 10, "SOURCE")]
+    for there, advice in [(spans, "draw it to the SOURCE on the same words"), (spans[:2], "take it out")]:
+        task = task_with(text, there)
+        task["annotations"][0]["result"].append({"type": "relation", "from_id": "r0", "to_id": "r1"})
+        _, [finding] = parse_tasks([task], {"d-1": Document("d-1", "fr", text)}, SCHEME)
+        assert "from QUANTITY “3 soldats” [12, 21) to ACTOR “TASS” [6, 10) has no label" in finding.message
+        assert finding.message.endswith(advice)
+
+
 def test_a_proposed_id_is_read_as_the_id_of_the_registry() -> None:
     text, span = "Kreml a negat.", Span(0, 5, "ACTOR")
     known = dict(SCHEME.registries["actors.toml"])

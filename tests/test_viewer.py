@@ -36,6 +36,9 @@ def test_every_span_is_there_whole(case: tuple[str, list[Span]]) -> None:
                 said[row] += piece.text  # type: ignore[index]
         elif piece.kind == "end":
             open_.pop()
+        elif piece.kind == "line":
+            assert open_ == []
+            assert whole.endswith("\n")
         else:
             open_.append(piece.row if piece.kind == "span" else None)
             begun += [piece.row] if piece.kind == "span" and piece.first else []
@@ -96,6 +99,19 @@ def test_the_page_in_a_browser(page: Page, tmp_path: Path) -> None:
     page.locator('.document[data-language="ar"]').nth(1).evaluate("one => { one.scrollIntoView(); scrollBy(0, -120); }")
     page.wait_for_timeout(200)
     page.screenshot(path=SHOTS / "browse.png")
+    page.set_viewport_size({"width": 1500, "height": 1000})
+
+    inner = page.locator("mark > mark:only-child").first  # an ACTOR that is a SOURCE too
+    inner.click()
+    above = page.locator("#panel h2").inner_text()
+    there = page.locator("#panel li", has_text=" here:").first.inner_text().split()[0]
+    inner.click()
+    assert page.locator("#panel h2").inner_text() == there != above
+    page.locator("fieldset label", has_text=there).locator("input").uncheck()
+    assert page.locator("#panel").inner_text() == "No mark is at hand."
+    page.locator("fieldset label", has_text=there).locator("input").check()
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
     page.set_viewport_size({"width": 1500, "height": 1000})
 
     stance = SCHEME.label_names.index("STANCE")

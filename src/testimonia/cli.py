@@ -224,21 +224,23 @@ def status(corpus: CorpusOption = Path(), round_: RoundOption = None, as_json: J
     """How far a round is in Label Studio: per annotator, language and label; what became of suggestions."""
     from testimonia import corpus as corpora
     from testimonia import server, transfer
+    from testimonia.errors import errors_among
     from testimonia.status import status_of, status_text
     from testimonia.tasks import parse_tasks
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
     with _studio("tasks.view") as studio:
-        tasks = transfer.exported(read, studio, one, server.home(), _progress("reading"))
+        tasks, accounts = transfer.exported(read, studio, one, server.home(), _progress("reading"))
     annotations, findings = parse_tasks(tasks, read.by_id, read.scheme, one.id)
     labels = read.scheme.label_names
-    found = status_of(read.documents, annotations, tasks, labels)
+    found = status_of(read.documents, annotations, tasks, labels, accounts)
     if as_json:
         typer.echo(json.dumps(found | {"findings": [finding.as_json() for finding in findings]}, ensure_ascii=False))
     else:
         _print_findings(findings)
         typer.echo(status_text(found, labels), nl=False)
+    raise typer.Exit(1 if errors_among(findings) else 0)
 
 
 @app.command(rich_help_panel=ANNOTATE)

@@ -13,6 +13,7 @@ from typing import cast
 from xml.etree import ElementTree as ET
 
 from testimonia.errors import InputError
+from testimonia.folding import fold
 from testimonia.scheme import Attribute, AttributeType, Entity, Label, RelationType, Scheme, column
 
 LABEL_CONTROL = "label"
@@ -31,10 +32,24 @@ _STYLE = """
     .meta { border-bottom: 1px solid var(--color-neutral-border, #ddd); margin-bottom: 8px; padding-bottom: 4px; }
     .meta h3, .meta h4, .meta h5 { unicode-bidi: plaintext; text-align: start; margin: 2px 0 !important; }
     .meta h4 { font-size: 13px; font-weight: 400; color: var(--color-neutral-content-subtle, #667); }
-    .bar { position: sticky; top: 0; z-index: 10; padding: 4px 0 6px;
-      background: var(--color-neutral-background, #fff); border-bottom: 1px solid var(--color-neutral-border, #ddd); }
-    .bar h3, .bar h4, .bar h5, .bar h6 { margin: 2px 0 !important; font-size: 13px; line-height: 1.3; }
-    .row { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: center; }
+    .labels, .attributes { position: sticky; z-index: 200; background: var(--color-neutral-background, #fff); }
+    .labels { top: 0; border-bottom: 1px solid var(--color-neutral-border, #ddd); }
+    .labels .lsf-labels { margin: 6px 0 0; }
+    .attributes { bottom: -8px; }
+    .row, .field { display: flex; gap: 2px 18px; align-items: center; max-width: 100%; }
+    .row { flex-wrap: wrap; padding: 6px 0 14px; border-top: 1px solid var(--color-neutral-border, #ddd); }
+    .field { gap: 8px; }
+    .field h4, .field h5, .field h6 { margin: 0 !important; font-size: 13px; line-height: 1.3; white-space: nowrap; }
+    .field .lsf-choices, .field .lsf-taxonomy, .field .lsf-text-area, .field .ant-form-item { margin: 0; }
+    .field .lsf-number input, .field .lsf-text-area input { height: 30px; padding: 2px 8px; font-size: 14px; }
+    .field .lsf-number input { width: 100px; }
+    .field .lsf-text-area { width: 240px; }
+    .field .htx-taxonomy { width: 280px; max-width: 100%; }
+    .htx-taxonomy .ant-select-selection-item { max-width: 240px; }
+    .htx-taxonomy .ant-select-selection-item-content { display: inline-block; overflow: hidden;
+      text-overflow: ellipsis; white-space: nowrap !important; }
+    .htx-taxonomy-dropdown .ant-select-tree-title { display: inline-block; max-width: 560px; overflow: hidden;
+      text-overflow: ellipsis; white-space: nowrap; vertical-align: bottom; }
   """
 
 _ADJUDICATION_STYLE = """
@@ -51,7 +66,7 @@ _ADJUDICATION_STYLE = """
 
 
 def render_label_config(scheme: Scheme, adjudication: bool = False) -> str:
-    """The XML of the label config: one Labels control, a row of attributes per label, the relations, the text.
+    """The XML of the label config: one Labels control, the relations, the text, a row of attributes per label.
 
     For an adjudication also `$differences` as a table, and the decision on each candidate.
     """
@@ -65,19 +80,21 @@ def render_label_config(scheme: Scheme, adjudication: bool = False) -> str:
         ET.SubElement(
             table, "HyperText", name="h_differences", value="$differences", inline="true", selectionEnabled="false"
         )
-    bar = ET.SubElement(view, "View", className="bar")
-    labels = ET.SubElement(bar, "Labels", name=LABEL_CONTROL, toName=TEXT_OBJECT, showInline="true")
+    top = ET.SubElement(view, "View", className="labels")
+    labels = ET.SubElement(top, "Labels", name=LABEL_CONTROL, toName=TEXT_OBJECT, showInline="true")
     for label in scheme.labels:
         ET.SubElement(labels, "Label", value=label.name, hotkey=label.hotkey, background=label.color)
-    if adjudication:
-        _decision_row(bar, scheme)
-    for label in scheme.labels:
-        _attribute_row(bar, scheme, label)
     relations = ET.SubElement(view, "Relations")
     for relation in scheme.relations:
         ET.SubElement(relations, "Relation", value=relation.name)
     news = ET.SubElement(view, "View", className="news")
     ET.SubElement(news, "Text", name=TEXT_OBJECT, value="$text", granularity="symbol")
+    # Below the text, so that the text does not move when a span is selected.
+    bar = ET.SubElement(view, "View", className="attributes")
+    if adjudication:
+        _decision_row(bar, scheme)
+    for label in scheme.labels:
+        _attribute_row(bar, scheme, label)
     ET.indent(view)
     return ET.tostring(view, encoding="unicode") + "\n"
 
@@ -105,8 +122,8 @@ def _decision_row(bar: ET.Element, scheme: Scheme) -> None:
     row = ET.SubElement(
         bar, "View", className="row", visibleWhen="choice-selected", whenTagName=STATUS, whenChoiceValue=DISPUTED
     )
-    ET.SubElement(row, "Header", size="6", value="decision (Backspace drops the candidate)")
-    choices = ET.SubElement(row, "Choices", common, name=DECISION, choice="single-radio", showInline="true")
+    field = _field(row, "decision (Backspace drops the candidate)")
+    choices = ET.SubElement(field, "Choices", common, name=DECISION, choice="single-radio", showInline="true")
     for value, key in zip((OPEN, KEEP), decision_keys(scheme), strict=True):
         ET.SubElement(choices, "Choice", value=value, hotkey=key)
 
@@ -124,11 +141,21 @@ def _attribute_row(bar: ET.Element, scheme: Scheme, label: Label) -> None:
     )
     for attribute in label.attributes:
         caption = attribute.caption or attribute.name.replace("_", " ")
-        ET.SubElement(row, "Header", size="6", value=caption + (" *" if attribute.required else ""))
-        _control(row, scheme, label, attribute)
+        _control(_field(row, caption + (" *" if attribute.required else "")), scheme, label, attribute)
+        if attribute.type == "entity":
+            _text_area(
+                _field(row, "or a new id"), column(label.name, attribute.name) + PROPOSED, "where the list has none"
+            )
 
 
-def _control(row: ET.Element, scheme: Scheme, label: Label, attribute: Attribute) -> None:
+def _field(row: ET.Element, caption: str) -> ET.Element:
+    """A view that keeps a caption beside its control."""
+    field = ET.SubElement(row, "View", className="field")
+    ET.SubElement(field, "Header", size="6", value=caption)
+    return field
+
+
+def _control(field: ET.Element, scheme: Scheme, label: Label, attribute: Attribute) -> None:
     name = column(label.name, attribute.name)
     common = {"name": name, "toName": TEXT_OBJECT, "perRegion": "true"}
     if attribute.type == "choice":
@@ -140,31 +167,51 @@ def _control(row: ET.Element, scheme: Scheme, label: Label, attribute: Attribute
                 "whenTagName": LABEL_CONTROL,
                 "whenLabelValue": label.name,
             }
-        choices = ET.SubElement(row, "Choices", common, choice="single-radio", showInline="true")
+        choices = ET.SubElement(field, "Choices", common, choice="single-radio", showInline="true")
         for index, value in enumerate(attribute.values):
             choice = ET.SubElement(choices, "Choice", value=value)
             if index < len(attribute.hotkeys):
                 choice.set("hotkey", attribute.hotkeys[index])
     elif attribute.type == "number":
-        ET.SubElement(row, "Number", common)
+        ET.SubElement(field, "Number", common)
     elif attribute.type == "string":
-        _text_area(row, common, attribute.placeholder)
+        _text_area(field, name, attribute.placeholder)
     else:
         taxonomy = ET.SubElement(
-            row, "Taxonomy", common, maxUsages="1", minWidth="320px", placeholder="search by id or name"
+            field,
+            "Taxonomy",
+            common,
+            maxUsages="1",
+            minWidth="280px",
+            dropdownWidth="520",
+            placeholder="search by id or name",
         )
         for entity in scheme.registries[attribute.registry].values():
             ET.SubElement(taxonomy, "Choice", value=entity_caption(entity), alias=entity.id)
-        _text_area(row, common | {"name": name + PROPOSED}, "new id, where the list has none")
 
 
-def _text_area(row: ET.Element, common: dict[str, str], placeholder: str) -> None:
-    ET.SubElement(row, "TextArea", common, maxSubmissions="1", editable="true", rows="1", placeholder=placeholder)
+def _text_area(field: ET.Element, name: str, placeholder: str) -> None:
+    common = {"name": name, "toName": TEXT_OBJECT, "perRegion": "true"}
+    ET.SubElement(field, "TextArea", common, maxSubmissions="1", editable="true", rows="1", placeholder=placeholder)
 
 
 def entity_caption(entity: Entity) -> str:
-    """What an annotator reads and searches: the id and one name per language."""
-    return " · ".join(dict.fromkeys([entity.id, *(next(iter(names)) for names in entity.names.values() if names)]))
+    """What an annotator reads and searches: the id, one name per language, and what else may be typed for it.
+
+    Label Studio searches for letters as they stand: so each other name, and each folded, follows where none before
+    holds it.
+    """
+    names = [name for named in entity.names.values() for name in named]
+    shown = dict.fromkeys([entity.id, *(next(iter(named)) for named in entity.names.values() if named)])
+    caption = " · ".join(shown)
+    for spelling in (*names, *(name.translate(_COMMA_BELOW) for name in names), *(fold(name).text for name in names)):
+        if spelling.lower() not in caption.lower():
+            caption += f" · {spelling}"
+    return caption
+
+
+# Romanian's letters with a cedilla, as many texts and keyboards have them, and as they ought to be.
+_COMMA_BELOW = str.maketrans("şţŞŢ", "șțȘȚ")
 
 
 # The controls of a region that say an attribute, and its type; by the tag in lower case, as results name them.

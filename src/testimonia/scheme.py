@@ -126,6 +126,10 @@ class Scheme:
     def relation(self, name: str) -> RelationType | None:
         return next((relation for relation in self.relations if relation.name == name), None)
 
+    def relations_between(self, head: str, tail: str) -> list[str]:
+        """The names of the relations that lead from one label to another."""
+        return [relation.name for relation in self.relations if head in relation.heads and tail in relation.tails]
+
     @property
     def label_names(self) -> list[str]:
         return [label.name for label in self.labels]

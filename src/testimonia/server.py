@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from testimonia.errors import StudioError
+from testimonia.errors import InputError, StudioError
 from testimonia.files import locked, read_json, write_json
 
 OWNER = "owner@example.net"
@@ -130,7 +130,7 @@ def running(folder: Path, port: int = 0, database: str = "") -> Iterator[Server]
     if command is None:
         raise StudioError("the package label-studio is not installed; pip install 'testimonia[studio]'")
     values = read_secrets(folder)
-    with locked(folder / "server.json"):
+    with _alone(folder):
         port = port or _free_port()
         url = f"http://127.0.0.1:{port}"
         log = os.open(folder / "studio.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -152,6 +152,22 @@ def running(folder: Path, port: int = 0, database: str = "") -> Iterator[Server]
         finally:
             (folder / "server.json").unlink(missing_ok=True)
             _stop(process)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the folder. Raises StudioError where another server does, with its address."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(folder / "server.json"))
+        except InputError:
+            known = (read_json(folder / "server.json") if (folder / "server.json").is_file() else {}).get("url")
+            where = f"at {known}" if known else "starting up"
+            message = (
+                f"Label Studio already runs on {folder}, {where}: use that one, or stop it with Ctrl+C where it runs"
+            )
+            raise StudioError(message) from None
+        yield
 
 
 def _environment(folder: Path, values: Mapping[str, str]) -> dict[str, str]:

@@ -16,11 +16,16 @@ STATES = ("submitted", "skipped", "draft")
 
 
 def status_of(
-    documents: Sequence[Document], annotations: Iterable[Annotation], tasks: Iterable[Json], labels: Sequence[str]
+    documents: Sequence[Document],
+    annotations: Iterable[Annotation],
+    tasks: Iterable[Json],
+    labels: Sequence[str],
+    accounts: Iterable[str] = (),
 ) -> Json:
-    """Counts for machines: `documents`, `by_language`, `by_annotator`, `by_label`, `suggestions`.
+    """Counts for machines: `documents`, `by_language`, `by_annotator`, `without_work`, `by_label`, `suggestions`.
 
-    A document is done by two, by one, or by nobody, as annotators have submitted it. `tasks` are the exported ones.
+    A document is done by two, by one, or by nobody, as annotators have submitted it. `tasks` are the exported ones;
+    `without_work` are those of `accounts` that have not even a draft.
     """
     entries = list(annotations)
     submitted = Counter(a.doc_id for a in entries if a.state == "submitted")
@@ -40,6 +45,7 @@ def status_of(
             for language in sorted(set(languages.values()))
         },
         "by_annotator": by_annotator,
+        "without_work": sorted(set(accounts) - set(names)),
         "by_label": _by_label((a for a in entries if a.state == "submitted"), labels),
         "suggestions": asdict(fate_of(entry for task in tasks for entry in task.get("annotations") or [])),
     }
@@ -69,6 +75,8 @@ def status_text(status: Json, labels: Sequence[str]) -> str:
         for name, found in status["by_annotator"].items()
     ]
     parts.append(table_text("by annotator", ["", "submitted", "skipped", "drafts", "left", *labels], rows))
+    if status["without_work"]:
+        parts.append(f"accounts without work here: {', '.join(status['without_work'])}")
     fate = Fate(**status["suggestions"])
     if fate != Fate():
         suggested = fate.kept + fate.changed + fate.dropped

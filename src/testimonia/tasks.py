@@ -447,10 +447,10 @@ class _Reader:
         if arrow.get("direction") == "left":
             head, tail = tail, head
         if not labels:
-            labels = [r.name for r in self.scheme.relations if head.label in r.heads and tail.label in r.tails]
+            labels = self.scheme.relations_between(head.label, tail.label)
             if len(labels) != 1:
-                which = f"it could be {' or '.join(labels)}; choose one" if labels else "none of the scheme joins these"
-                message = f"a relation from {head.label} {ends[0]} to {tail.label} {ends[1]} has no label; {which}"
+                which = f"it could be {' or '.join(labels)}; choose one" if labels else self._instead(head, tail, spans)
+                message = f"the relation from {self._quoted(head)} to {self._quoted(tail)} has no label; {which}"
                 self._error("relation-without-label", message)
                 return
         for label in labels:
@@ -458,6 +458,17 @@ class _Reader:
                 self._error("relation-unknown", f"{label!r} is no relation of the scheme")
             else:
                 yield Relation(label, head, tail)
+
+    def _instead(self, head: Span, tail: Span, spans: Mapping[str, Span]) -> str:
+        """What to do about a relation for which the scheme has none: another span may lie on the tail's words."""
+        there = {s.label for s in spans.values() if (s.start, s.end) == (tail.start, tail.end)}
+        fitting = sorted(label for label in there if self.scheme.relations_between(head.label, label))
+        if fitting:
+            return f"draw it to the {' or '.join(fitting)} on the same words"
+        return f"none of the scheme leads from {head.label} to {tail.label}; take it out"
+
+    def _quoted(self, span: Span) -> str:
+        return f"{span.label} “{self.document.text[span.start : span.end]}” [{span.start}, {span.end})"
 
     def _unique(self, spans: Iterable[Span]) -> list[Span]:
         unique = list(self._once(spans))

@@ -9,19 +9,18 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-
 from testimonia.adjudication import candidates_of, docket_of
 from testimonia.checks import check_gold
 from testimonia.corpus import Corpus, Round
 from testimonia.document import Annotation, Document, Gold
 from testimonia.errors import Finding, FindingsError, InputError, StudioError, errors_among
 from testimonia.files import locked, read_json, write_atomic, write_json
+from testimonia.instruction import render_instruction
 from testimonia.label_config import render_label_config
 from testimonia.report import differences_html
 from testimonia.rounds import read_round, round_annotations
 from testimonia.scheme import Scheme
+from testimonia.server import OWNER
 from testimonia.studio import PSEUDONYM, Loaded, Progress, Pseudonyms, Studio, pseudonymised
 from testimonia.suggestions import Suggestions
 from testimonia.tasks import task_of
@@ -149,7 +148,7 @@ def _load(
 ) -> Loaded:
     guidelines = corpus.folder / "labeling" / "guidelines.md"
     try:
-        instruction = _instruction(guidelines.read_text("utf-8"))
+        instruction = render_instruction(guidelines.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{guidelines}: cannot be read: {error}; restore the guidelines") from None
     entries: dict[str, list[Json]] = {}
@@ -168,29 +167,6 @@ def _load(
     loaded = studio.load(project, tasks, entries, users, progress)
     studio.ensure_views(project, _views(corpus, studio.users(), bool(start_from)), _HIDDEN)
     return replace(loaded, drafts_left_out=drafts)
-
-
-_GAPS = ("paragraph_close", "bullet_list_close", "ordered_list_close", "table_close", "blockquote_close")
-
-
-def _instruction(guidelines: str) -> str:
-    """The guidelines as HTML for Label Studio; HTML in them is shown as text.
-
-    Its page takes off margins, the markers of lists and every style: gaps are lines, markers are written.
-    """
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens: list[Token] = []
-    marker = ""
-    for token in parser.parse(guidelines):
-        if token.type == "list_item_open":
-            marker = f"{token.info}. " if token.info else "• "
-        elif token.type == "inline" and marker:
-            token.children = [Token("text", "", 0, content=marker), *(token.children or [])]
-            marker = ""
-        tokens.append(token)
-        if token.type in _GAPS and token.level == 0:
-            tokens.append(Token("html_block", "", 0, content="<br>\n"))
-    return str(parser.renderer.render(tokens, parser.options, {}))
 
 
 # Columns of the list of tasks that tell an annotator nothing.
@@ -274,14 +250,20 @@ def check_passes(corpus: Corpus, one: Round) -> list[Finding]:
     return findings
 
 
-def exported(corpus: Corpus, studio: Studio, one: Round, home: Path, progress: Progress) -> list[Json]:
-    """The tasks of a round's project as a pull would write them; nothing is written. Raises StudioError."""
+def exported(
+    corpus: Corpus, studio: Studio, one: Round, home: Path, progress: Progress
+) -> tuple[list[Json], list[str]]:
+    """The tasks of a round's project as a pull would write them, and the accounts by pseudonym; nothing is written.
+
+    Raises StudioError.
+    """
     project = studio.project(project_title(corpus, one))
     if project is None:
         raise StudioError(f"no project {project_title(corpus, one)!r}; load it with `testimonia load-seeds`")
     pseudonyms = Pseudonyms(home / "pseudonyms.json")
     users = studio.users()
-    return [pseudonymised(task, users, pseudonyms) for task in studio.export(project, progress)]
+    tasks = [pseudonymised(task, users, pseudonyms) for task in studio.export(project, progress)]
+    return tasks, sorted(pseudonyms.of(email) for email in users.values() if email != OWNER)
 
 
 def _readable(path: Path) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What comes next on the page: an element that begins (`row` of a span, or a `zone`), text, or an element's end.
+    """What comes next on the page: a span (`row`) or `zone` that begins, text, the end of what began last, a new line.
 
-    `first` is false where a span goes on that another one has crossed.
+    `first` is false where a span goes on, on the next line or beyond a span that crosses it.
     """
 
     kind: str
@@ -36,23 +37,27 @@ class Piece:
 def pieces(text: str, spans: Sequence[tuple[int, int, int]], zones: Sequence[tuple[int, int, str]]) -> Iterator[Piece]:
     """The text with its elements in nesting order. Spans: (start, end, row); of equal ones the later row lies inside.
 
-    A span that another crosses goes on in a second element.
+    A span that another crosses, or a line feed ends, goes on in a second element: each line takes its own direction.
     """
+    lines = {feed.end() for feed in re.finditer("\n", text)} - {len(text)}
     items = [(start, min(end, len(text)), 0, n, Piece("zone", zone=kind)) for n, (start, end, kind) in enumerate(zones)]
     items += [(start, end, 1, row, Piece("span", row=row)) for start, end, row in spans if start < end]
     items.sort(key=lambda item: (item[0], -item[1], item[2], item[3]))
-    edges = sorted({0, len(text), *(edge for item in items for edge in item[:2])})
+    edges = sorted({0, len(text), *lines, *(edge for item in items for edge in item[:2])})
     open_: list[tuple[int, Piece]] = []
     at, number = 0, 0
     for edge in edges:
         if edge > at:
             yield Piece("text", text=text[at:edge])
             at = edge
-        last = next((n for n, (end, _) in enumerate(open_) if end == edge), len(open_))
+        ends = (n for n, (end, _) in enumerate(open_) if end == edge or edge in lines)
+        last = next(ends, len(open_))
         again = [(end, piece) for end, piece in open_[last:] if end != edge]
         for _ in open_[last:]:
             yield Piece("end")
         del open_[last:]
+        if edge in lines:
+            yield Piece("line")
         for end, piece in again:
             open_.append((end, piece))
             yield Piece(piece.kind, piece.row, piece.zone, first=False)
