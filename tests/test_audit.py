@@ -106,13 +106,19 @@ def test_capture_recapture_is_that_of_chapman() -> None:
     assert found.value
     assert 0 < found.ci95[0] < found.value < found.ci95[1]
     assert capture_recapture(audit(3, 3, 3)).value == 0
-    assert capture_recapture(audit(0, 0, 0)).value == 0
+    assert capture_recapture(audit(0, 0, 0)).value is None
 
 
 def test_by_recall_two_auditors_miss_with_the_product_of_their_chances() -> None:
     assert by_recall(audit(10, 15, 5)).value == pytest.approx(20 / 0.75 - 20)
     assert by_recall(audit(4, 4, 0, recalled=0)).value is None
     assert by_recall(audit(4, 4, 0, recalled=20)).value == 0
+    # Nothing found, each of two auditors recalls 10 of 20: at least 0.352 of errors by Wilson, so 0.42 escape both.
+    nothing = by_recall(audit(0, 0, 0))
+    assert nothing.ci95
+    assert (nothing.value, nothing.ci95[0]) == (0, 0)
+    low = binomtest(20, 40).proportion_ci(method="wilson").low
+    assert (1 - low) ** (2 * nothing.ci95[1]) == pytest.approx(0.05)
 
 
 def test_the_residual_is_the_greater() -> None:

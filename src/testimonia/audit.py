@@ -260,11 +260,13 @@ def capture_recapture(audit: Audit) -> Estimate:
     """Errors that neither of two auditors found, by Chapman (1951): (n1 + 1)(n2 + 1)/(m + 1) - 1 - (n1 + n2 - m).
 
     The interval is that of Chao (1987), log-normal in the number not found, with the variance of Seber (1970).
-    None unless there are two auditors. Errors that are alike hard for both make it too small.
+    None unless there are two auditors and a confirmed find. Errors that are alike hard for both make it too small.
     """
     if len(audit.finds) != 2:
         return Estimate(None)
     first, second = (audit.confirmed(name) for name in sorted(audit.finds))
+    if not first + second:
+        return Estimate(None)
     both = sum(d.confirmed and set(audit.finds) <= set(d.by) for d in audit.decisions)
     unseen = (first + 1) * (second + 1) / (both + 1) - 1 - (first + second - both)
     variance = (first + 1) * (second + 1) * (first - both) * (second - both) / ((both + 1) ** 2 * (both + 2))
@@ -278,7 +280,9 @@ def by_recall(audit: Audit) -> Estimate:
     """Errors that auditors did not find, by their recall on the planted ones: found / recall - found.
 
     `found` are the confirmed errors of all auditors; an error is missed by all with the product of their chances to
-    miss. The interval is Wilson's (1927) of the recall over all planted errors. None where nothing was recalled.
+    miss. The interval is Wilson's (1927) of the recall over all planted errors. Where no error was found it goes up to
+    the number of errors that auditors of the least recall in it miss all of with a chance of 5%. None where nothing
+    was recalled.
     """
     total = sum(map(len, audit.planted.values()))
     found = sum(d.confirmed and bool(set(d.by) & set(audit.finds)) for d in audit.decisions)
@@ -293,6 +297,8 @@ def by_recall(audit: Audit) -> Estimate:
 
     if not recalled:
         return Estimate(None)
+    if not found:
+        return Estimate(0.0, (0.0, math.log(0.05) / (len(audit.finds) * math.log(1 - low))))
     return Estimate(left(recalled / total), (left(high), left(low)))
 
 
