@@ -19,7 +19,7 @@ from testimonia import tables
 from testimonia.cli import app
 from testimonia.corpus import Corpus, read_corpus
 from testimonia.errors import InputError
-from testimonia.release import export_gold, write_sums
+from testimonia.release import export_gold, validate_dataset, write_sums
 from testimonia.standoff import rehydrate, strip_text
 from tests.conftest import ROOT, one_reader
 
@@ -90,12 +90,17 @@ def test_it_loads(stripped: Path, tmp_path: Path, corpus: Corpus) -> None:
     assert card.index("# testimonia") < card.index("**Without the texts.**") < card.index("## Load it")
 
 
+def test_validation_wants_the_texts(stripped: Path, corpus: Corpus) -> None:
+    with pytest.raises(InputError, match="is a stand-off release, without its texts; put them back with rehydrate"):
+        validate_dataset(stripped, corpus)
+
+
 def test_what_does_not_fit_is_refused(stripped: Path, tmp_path: Path) -> None:
     folder = tmp_path / "articles"
     shutil.copytree(SEEDS, folder)
     [fr] = folder.glob("003_*.txt")
     fr.unlink()
-    with pytest.raises(InputError, match=r"no file has the SHA-256 of fr-1, f7a69b0a"):
+    with pytest.raises(InputError, match=r"no file has the SHA-256 of fr-1 \(f7a69b0a"):
         rehydrate(stripped, folder, tmp_path / "out")
     text = next(SEEDS.glob("003_*.txt")).read_text()
     (folder / "fr-1.txt").write_text(text.replace("armée russe", "armee russe", 1))

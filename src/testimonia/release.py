@@ -254,6 +254,8 @@ def validate_dataset(path: Path, corpus: Corpus) -> list[Finding]:
     """Every finding on a dataset folder as `export_gold` writes it. Raises InputError where there is none."""
     if not path.is_dir():
         raise InputError(f"{path}: is no folder; give a dataset folder or Parquet files")
+    if (path / MANIFEST).is_file() and read_manifest(path).get("kind") == "stand-off":
+        raise InputError(f"{path}: is a stand-off release, without its texts; put them back with rehydrate first")
     read = {config: _read_config(path / config) for config in tables.CONFIGS if (path / config).is_dir()}
     if "documents" not in read:
         raise InputError(f"{path}: has no folder documents/ with Parquet files; is this a dataset of this shape?")

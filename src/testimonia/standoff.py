@@ -35,6 +35,7 @@ from testimonia.release import (
 
 Json = dict[str, Any]
 FULL = "full"
+_NAMED = 10  # articles that are missing are named up to so many
 LARGEST = 1 << 26  # bytes of a file that may be an article
 _FULL_FEATURES = b"testimonia.full"  # in the metadata of each Parquet file: what `huggingface` is in the full one
 _NOTE = """**Without the texts.** This is a stand-off release: offsets, labels, attributes, relations and claims, and
@@ -219,19 +220,16 @@ def _articles(documents: Mapping[str, Json], folder: Path) -> dict[str, str]:
                 files[sha256_of(path)] = path
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}; make it readable or take it out") from None
-    found = {}
-    for doc_id, row in documents.items():
-        article = files.get(row["text_sha256"])
-        if article is None:
-            named = [one for one in files.values() if one.stem == doc_id]
-            raise InputError(_unlike(doc_id, row, named[0]) if named else _missing(doc_id, row, folder))
-        found[doc_id] = article.read_text(encoding="utf-8")
-    return found
-
-
-def _missing(doc_id: str, row: Json, folder: Path) -> str:
-    wanted = row["text_sha256"]
-    return f"{folder}: no file has the SHA-256 of {doc_id}, {wanted}; put the article there, byte for byte"
+    absent = [doc_id for doc_id, row in documents.items() if row["text_sha256"] not in files]
+    for doc_id in absent:
+        for path in files.values():
+            if path.stem == doc_id:
+                raise InputError(_unlike(doc_id, documents[doc_id], path))
+    if absent:
+        wanted = ", ".join(f"{doc_id} ({documents[doc_id]['text_sha256']})" for doc_id in absent[:_NAMED])
+        more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
+        raise InputError(f"{folder}: no file has the SHA-256 of {wanted}{more}; put each article there, byte for byte")
+    return {doc_id: files[row["text_sha256"]].read_text(encoding="utf-8") for doc_id, row in documents.items()}
 
 
 def _unlike(doc_id: str, row: Json, path: Path) -> str:
