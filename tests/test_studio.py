@@ -293,7 +293,7 @@ def test_serve_says_when_it_is_ready_and_leaves_no_process(number: int, tmp_path
     assert server.OWNER in lines[2]
     assert httpx.get(lines[1].split()[1] + "/health").json() == {"status": "UP"}
     second = run(ready, "serve")
-    assert (second.returncode, "another process" in second.stderr) == (2, True)
+    assert (second.returncode, f"already runs on {ready}, at {lines[1].split()[1]}" in second.stderr) == (2, True)
     process.send_signal(number)
     assert process.wait(30) == (-number if number == signal.SIGKILL else 0)
     process.stdout.close()

@@ -92,6 +92,7 @@ def test_suggestions_are_kept_changed_thrown_away(page: Page, studio: Studio, al
     corpus = replace(there, scheme=replace(there.scheme, name="helped"))
     quotes = [("Kim Jong Un", "ACTOR"), ("mii de soldați", "QUANTITY"), ("Vladimir Putin", "ACTOR"), ("CSR", "ACTOR")]
     path = written(tmp_path / "p.jsonl", predicted(corpus, quotes))
+    studio.ensure_users(["idle-1"])
     loaded = load_seeds(corpus, studio, ROUND, False, quiet, read_suggestions(path, corpus.by_id, corpus.scheme))
     assert (loaded.new, loaded.renewed) == (5, ())
     project = studio.project(project_title(corpus, ROUND)) or 0
@@ -123,7 +124,6 @@ def test_suggestions_are_kept_changed_thrown_away(page: Page, studio: Studio, al
     assert fate_of(tasks["ro-1"]["annotations"]) == Fate(kept=2, changed=1, dropped=1, added=0)
     annotations, _ = round_annotations(corpus, ROUND)
     assert [len(a.spans) for a in annotations] == [3]
-    studio.ensure_users(["idle-1"])
     live, accounts = exported(corpus, studio, ROUND, tmp_path, quiet)
     labels = corpus.scheme.label_names
     status = status_of(corpus.documents, annotations, live, labels, accounts)
