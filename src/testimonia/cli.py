@@ -831,6 +831,46 @@ def browse(
     )
 
 
+@app.command(rich_help_panel=BUILD)
+def convert_export(
+    exports: Annotated[
+        list[Path], typer.Argument(help="JSON exports of any project: arrays or one task a line, .gz too, or folders.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder for documents/, annotations/ and findings/ in Parquet.")],
+    scheme: Annotated[Path | None, typer.Option(help="scheme.toml that says the labels; else those found.")] = None,
+    label_config: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="XML of the project: says its labels and where its texts are."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that convert.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn exports of any size into sharded Parquet; run again after an interruption, it goes on."""
+    from testimonia import shards
+    from testimonia.errors import errors_among
+    from testimonia.label_config import read_label_config
+    from testimonia.scheme import read_scheme
+
+    totals, told = shards.convert_exports(
+        exports,
+        out,
+        read_scheme(scheme) if scheme else None,
+        read_label_config(label_config) if label_config else None,
+        workers,
+        _counting("tasks"),
+    )
+    if as_json:
+        typer.echo(json.dumps(totals, ensure_ascii=False))
+    else:
+        _print_findings(told)
+        left = ", ".join(f"{reason} {number:,}" for reason, number in totals["left_out"].items())
+        found = ", ".join(f"{name} {number:,}" for name, number in totals["findings"].items())
+        counts = ", ".join(f"{totals[name]:,} {name}" for name in ("tasks", "annotations", "spans", "relations"))
+        typer.echo(f"{out}: {counts}")
+        typer.echo(f"regions left out: {left or 'none'}\nfindings, in findings/: {found or 'none'}")
+    raise typer.Exit(1 if errors_among(told) else 0)
+
+
 @app.command(rich_help_panel=EVALUATE)
 def ground_quotes(
     texts: Annotated[Path, typer.Argument(help="Where to look: a dataset folder, Parquet, or JSONL with texts.")],
@@ -934,6 +974,19 @@ def _progress(what: str) -> Callable[[int, int], None]:
             typer.echo(f"\r{what} [{'#' * filled}{'.' * (30 - filled)}] {done}/{total}", err=True, nl=done == total)
         else:
             typer.echo(f"{what} {done}/{total}", err=True)
+
+    return show
+
+
+def _counting(what: str) -> Callable[[int], None]:
+    """How many are done, on a terminal."""
+    done = 0
+
+    def show(number: int) -> None:
+        nonlocal done
+        done += number
+        if sys.stderr.isatty():
+            typer.echo(f"\r{done:,} {what}", err=True, nl=False)
 
     return show
 

@@ -48,7 +48,7 @@ def read_tasks(path: Path) -> tuple[list[Json], list[Finding]]:
     findings: list[Finding] = []
     for value in _values(path):
         rows = value if isinstance(value, list) else [value]
-        if isinstance(value, dict) and not (_is_task(value) or _is_flat(value)):
+        if isinstance(value, dict) and not (is_task(value) or _is_flat(value)):
             name, rows = _wrapped(path, value)
             findings.append(Finding(str(path), "file-wrapped", f"the tasks were taken from {name!r}", "warning"))
         found += rows
@@ -59,13 +59,13 @@ def read_tasks(path: Path) -> tuple[list[Json], list[Finding]]:
         )
         return _unflattened(found), [*findings, Finding(str(path), "file-json-min", message, "warning")]
     for row in found:
-        if not _is_task(row):
+        if not is_task(row):
             raise InputError(f"{path}: is no export in Label Studio's format JSON; export it again as JSON")
     old = sum("completions" in row and "annotations" not in row for row in found)
     if old:
         message = f"{old:,} tasks have `completions`, as before Label Studio 1.0; they were read as annotations"
         findings.append(Finding(str(path), "file-completions", message, "warning"))
-    return [_renewed(row) for row in found], findings
+    return [renewed(row) for row in found], findings
 
 
 def _values(path: Path) -> list[Any]:
@@ -91,7 +91,7 @@ def _space(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _is_task(value: object) -> bool:
+def is_task(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get("data"), dict)
 
 
@@ -111,7 +111,7 @@ def _wrapped(path: Path, value: Json) -> tuple[str, list[Any]]:
     lists = {
         name: items
         for name, items in value.items()
-        if isinstance(items, list) and items and all(_is_task(item) or _is_flat(item) for item in items)
+        if isinstance(items, list) and items and all(is_task(item) or _is_flat(item) for item in items)
     }
     if len(lists) != 1:
         names = f"it has several: {' and '.join(map(repr, lists))}" if lists else "it has none"
@@ -144,7 +144,7 @@ def _kinds(value: Json) -> list[str]:
     return kinds or (["textarea"] if isinstance(value.get("text"), list) else [])
 
 
-def _renewed(task: Json) -> Json:
+def renewed(task: Json) -> Json:
     """A task of the years before 1.0 in today's words: completions, and `skipped`."""
     if "annotations" in task or not isinstance(task.get("completions"), list):
         return task

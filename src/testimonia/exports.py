@@ -109,11 +109,11 @@ def export_of(
         parsed, wrong = parse_tasks(own.values(), documents, used, unit=part.unit)
         annotations += parsed
         found += wrong
-    names = _numbered({annotation.annotator for annotation in annotations})
+    names = numbered({annotation.annotator for annotation in annotations})
     if names:
         message = f"{len(names)} e-mail addresses became {', '.join(names.values())}, in the order of the alphabet"
         told.append(Finding("annotators", "annotator-renamed", message, "warning"))
-    told += [replace(f, place=_renamed(f.place, names)) for f in found]
+    told += [replace(f, place=renamed(f.place, names)) for f in found]
     told += _left_out(told, annotations)
     annotations = [replace(a, annotator=names.get(a.annotator, a.annotator)) for a in annotations]
     return Export(tuple(documents.values()), tuple(annotations), used, tuple(told))
@@ -144,7 +144,7 @@ def _file(name: str, tasks: Sequence[Json], config: Project | None, findings: li
     plain = []
     for number, task in enumerate(tasks, 1):
         one = reader.plain(task, number)
-        if not _encodable(one):
+        if not encodable(one):
             message = "holds half a surrogate pair, which is no character; left out, mend it and export again"
             findings.append(Finding(f"{name}: {one['data']['doc_id']}", "task-surrogate", message))
         elif one["data"]["text"] is None:
@@ -183,20 +183,20 @@ def _left_out(findings: Iterable[Finding], annotations: Iterable[Annotation]) ->
     return [Finding("regions", "regions-left-out", message, "warning")]
 
 
-def _numbered(annotators: Iterable[str]) -> dict[str, str]:
+def numbered(annotators: Iterable[str]) -> dict[str, str]:
     """A name for each annotator known by an e-mail address, none of them in use."""
     known = set(annotators)
     free = (name for number in count(1) if (name := f"annotator-{number}") not in known)
     return {address: next(free) for address in sorted(known) if "@" in address}
 
 
-def _renamed(place: str, names: Mapping[str, str]) -> str:
+def renamed(place: str, names: Mapping[str, str]) -> str:
     for address, name in names.items():
         place = place.replace(f"({address})", f"({name})")
     return place
 
 
-def _encodable(task: Json) -> bool:
+def encodable(task: Json) -> bool:
     try:
         json.dumps(task, ensure_ascii=False).encode()
     except UnicodeEncodeError:

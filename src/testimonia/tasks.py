@@ -54,13 +54,13 @@ def task_of(document: Document) -> Json:
 
 
 # The kinds of control from which a value of each type of attribute may come.
-_CONTROLS = {
+CONTROLS = {
     "choice": ("choices",),
     "number": ("number", "rating"),
     "string": ("textarea",),
     "entity": ("taxonomy", "textarea", "choices"),
 }
-_HUGE = 1e300
+HUGE = 1e300
 
 
 @dataclass(slots=True)
@@ -407,12 +407,12 @@ class _Reader:
 
     def _value(self, place: str, attribute: Attribute, result: Json) -> Value | None:
         value = _value_of(result)
-        if result.get("type") not in _CONTROLS[attribute.type]:
+        if result.get("type") not in CONTROLS[attribute.type]:
             self._error("attribute-type", f"{place}: {attribute.name} comes from a control {result.get('type')!r}")
             return None
         if result.get("type") in ("number", "rating"):
             number = value.get(str(result["type"]))
-            if not isinstance(number, int | float) or isinstance(number, bool) or not abs(number) < _HUGE:
+            if not isinstance(number, int | float) or isinstance(number, bool) or not abs(number) < HUGE:
                 self._error("attribute-value", f"{place}: {attribute.name} = {number!r} is no number")
                 return None
             return float(number)
