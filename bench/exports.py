@@ -1,17 +1,29 @@
-"""A made export of Label Studio: tasks of 30 regions, with attributes and relations, in three languages.
+"""Conversion of a made export: `testimonia convert-export` beside the converter of label-studio-sdk.
 
-Run: .venv/bin/python bench/exports.py FILE [--tasks 20000] [--seed 1]
+The export is one compact JSON array of tasks of 30 regions, with attributes and relations, in three languages. Each
+command runs in a process of its own, start-up counted, the best of several runs; memory is the greatest resident set.
+
+Run: .venv/bin/python bench/exports.py [--tasks 20000] [--more 130000] [--seed 1] [--runs 3]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+CONFIG = Path(__file__).parent.parent / "labeling" / "label_config.xml"
 REGIONS = 30
 WORDS = {
     language: text.split()
@@ -94,14 +106,54 @@ def write_export(path: Path, count: int, seed: int) -> None:
         file.write("]")
 
 
+SDK = """
+import sys
+from label_studio_sdk.converter import Converter
+Converter(open(sys.argv[1]).read(), project_dir=None).convert(sys.argv[2], sys.argv[3], sys.argv[4], is_dir=False)
+"""
+
+
+def measured(command: list[str], out: Path, runs: int) -> tuple[float, float]:
+    """Seconds of the best run, and MB of the greatest resident set of a process."""
+    best, most = float("inf"), 0
+    for _ in range(runs):
+        shutil.rmtree(out, ignore_errors=True)
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, command
+        best, most = min(best, time.perf_counter() - start), max(most, usage.ru_maxrss)
+    return best, most / 1024
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("file", type=Path)
     parser.add_argument("--tasks", type=int, default=20_000)
+    parser.add_argument("--more", type=int, default=130_000, help="tasks of the export that is only converted")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
-    write_export(given.file, given.tasks, given.seed)
-    print(f"{given.file}: {given.file.stat().st_size / 1e6:.0f} MB, {given.tasks} tasks, seed {given.seed}")
+    packages = ("testimonia", "label-studio-sdk", "msgspec", "pyarrow")
+    print(", ".join(f"{name} {version(name)}" for name in packages), f"· Python {platform.python_version()}")
+    print(f"seed {given.seed}, best of {given.runs}\n")
+    print("| tasks | MB | what | s | times JSON_MIN | MB resident |\n| --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        for tasks in (given.tasks, given.more):
+            path, out = Path(folder) / f"{tasks}.json", Path(folder) / "out"
+            write_export(path, tasks, given.seed)
+            ours = [str(Path(sys.executable).parent / "testimonia"), "convert-export", str(path), str(out)]
+            theirs = [sys.executable, "-c", SDK, str(CONFIG), str(path), str(out)]
+            commands = {f"convert-export, {n} process{'es' * (n > 1)}": [*ours, "--workers", str(n)] for n in (1, 2)}
+            if tasks == given.tasks:
+                commands = {f"SDK {name}": [*theirs, name] for name in ("JSON_MIN", "CONLL2003")} | commands
+            found = {name: measured(command, out, given.runs) for name, command in commands.items()}
+            base = found.get("SDK JSON_MIN", (0.0, 0.0))[0]
+            for name, (seconds, memory) in found.items():
+                ratio = f"{base / seconds:.1f}" if base else ""
+                size = path.stat().st_size / 1e6
+                print(f"| {tasks:,} | {size:.0f} | {name} | {seconds:.2f} | {ratio} | {memory:.0f} |", flush=True)
+            path.unlink()
 
 
 if __name__ == "__main__":

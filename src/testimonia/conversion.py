@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import lt
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -111,14 +111,14 @@ class _Value(msgspec.Struct, gc=False):
 
 
 class _Result(msgspec.Struct, gc=False):
-    type: str
+    type: Literal["labels", "relation", "choices", "number", "rating", "textarea", "taxonomy"]
     value: _Value | None = None
     id: str | None = None
     from_name: str | None = None
     to_name: str | None = None
     from_id: str | None = None
     to_id: str | None = None
-    direction: str = "right"
+    direction: Literal["right"] = "right"
     labels: list[str] | None = None
 
 
@@ -184,11 +184,11 @@ class _Columns:
         order = np.argsort(holder, kind="stable")
         edges = np.concatenate([[0], np.cumsum(np.bincount(holder, minlength=len(self.start)))])
         attributes = pa.StructArray.from_arrays(
-            [_strings(self.name), _strings(self.value), _floats(self.number)], fields=list(_ATTRIBUTE)
+            [_recurring(self.name), _strings(self.value), _floats(self.number)], fields=list(_ATTRIBUTE)
         ).take(_integers(order))
         lists = pa.ListArray.from_arrays(_integers(edges, np.int32), attributes)
         spans = pa.StructArray.from_arrays(
-            [_integers(self.start), _integers(self.end), _strings(self.label), _strings(self.text), lists],
+            [_integers(self.start), _integers(self.end), _recurring(self.label), _strings(self.text), lists],
             fields=list(_SPAN),
         )
         relations = pa.StructArray.from_arrays(
@@ -211,15 +211,22 @@ def _strings(values: Sequence[str | None]) -> pa.Array:
     return builder.finish()
 
 
+def _recurring(values: Sequence[str]) -> pa.Array:
+    """The same for few words that come again and again."""
+    words = {word: number for number, word in enumerate(dict.fromkeys(values))}
+    return _strings(list(words)).take(_integers(list(map(words.__getitem__, values))))
+
+
 def _integers(values: Sequence[int] | npt.NDArray[np.int64], kind: type[np.signedinteger[Any]] = np.int64) -> pa.Array:
     numbers = np.ascontiguousarray(values, kind)
     return pa.Array.from_buffers(pa.from_numpy_dtype(kind), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def _floats(values: Sequence[float | None]) -> pa.Array:
-    numbers = np.array(values, np.float64)  # nothing becomes NaN
-    there = np.packbits(np.array([value is not None for value in values], bool), bitorder="little")
-    buffers = [pa.py_buffer(there), pa.py_buffer(numbers)]
+    there = np.array([value is not None for value in values], bool)
+    numbers = np.zeros(len(values))
+    numbers[there] = [value for value in values if value is not None]
+    buffers = [pa.py_buffer(np.packbits(there, bitorder="little")), pa.py_buffer(numbers)]
     return pa.Array.from_buffers(pa.float64(), len(numbers), buffers)
 
 
@@ -418,9 +425,9 @@ def _entry(entry: _Entry, text: str, name: str, known: _Known) -> _Read | None:
         for result in others:
             if result.type == "relation":
                 head, tail = rows.get(result.from_id), rows.get(result.to_id)
-                if head is None or tail is None or result.direction != "right" or not result.labels:
+                if head is None or tail is None or not result.labels or len(result.labels) != 1:
                     return None
-                if len(result.labels) != 1 or not (known.relations is None or result.labels[0] in known.relations):
+                if known.relations is not None and result.labels[0] not in known.relations:
                     return None
                 relations.append((result.labels[0], head, tail))
             else:

@@ -15,7 +15,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -184,25 +184,34 @@ def _survey(file: Path, form: Form, config: Project | None, told: list[Finding])
 
 def make_part(job: Job) -> tuple[Path, int]:
     """Makes a part unless it is there; returns its receipt and how many tasks it has. Raises InputError."""
-    settings = [version("testimonia"), str(job.chunk.path), job.chunk.first, repr(job.source), repr(job.scheme)]
-    key = hashlib.sha256(json.dumps(settings).encode() + job.chunk.data).hexdigest()
-    if not _kept(job, key):
-        collected = gc.isenabled()
-        gc.disable()  # the tasks of a chunk are many small objects without cycles
-        try:
-            part = convert(job.chunk, job.source, job.scheme, str(job.chunk.path))
-            _write_part(job, part, key)
-        finally:
-            if collected:
-                gc.enable()
+    if not _kept(job):
+        _write_part(job, _converted(job))
     return job.receipt, job.chunk.count
 
 
-def _kept(job: Job, key: str) -> bool:
-    return job.receipt.is_file() and read_json(job.receipt).get("key") == key
+def _converted(job: Job) -> Part:
+    collected = gc.isenabled()
+    gc.disable()  # the tasks of a chunk are many small objects without cycles
+    try:
+        return convert(job.chunk, job.source, job.scheme, str(job.chunk.path))
+    finally:
+        if collected:
+            gc.enable()
 
 
-def _write_part(job: Job, part: Part, key: str) -> None:
+def _identity(job: Job) -> str:
+    """Of which bytes and settings a part is."""
+    settings = [version("testimonia"), str(job.chunk.path), job.chunk.first, repr(job.source), repr(job.scheme)]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    digest.update(job.chunk.data)
+    return digest.hexdigest()
+
+
+def _kept(job: Job) -> bool:
+    return job.receipt.is_file() and bool(read_json(job.receipt).get("key") == _identity(job))
+
+
+def _write_part(job: Job, part: Part) -> None:
     batches = {"documents": part.documents, "annotations": part.annotations, "findings": part.findings}
     job.receipt.unlink(missing_ok=True)
     for name, batch in batches.items():
@@ -211,9 +220,11 @@ def _write_part(job: Job, part: Part, key: str) -> None:
     texts = [int.from_bytes(digest[:8], "big") for digest in part.documents.column("text_sha256").to_pylist()]
     np.save(job.receipt.with_suffix(".npy"), np.array([keys, texts, part.entries_of, part.found_of], np.uint64))
     counted = ("tasks", "entries", "spans", "relations", "left_out", "found", "told", "regions", "fitting")
-    receipt = {"key": key} | {name: getattr(part, name) for name in counted}
+    receipt = {"key": _identity(job)} | {name: getattr(part, name) for name in counted}
     receipt["addresses"] = _addresses(part.annotations.column("annotator"))
-    write_json(job.receipt, receipt, mode=0o600)
+    new = job.receipt.with_suffix(".new")
+    new.write_text(json.dumps(receipt))  # in a folder that only its owner reads
+    os.replace(new, job.receipt)
 
 
 def _addresses(annotators: pa.Array | pa.ChunkedArray) -> list[str]:
@@ -230,7 +241,7 @@ def _write(table: pa.Table, path: Path) -> None:
 # Columns whose values recur.
 _REPEATING = ["language", "annotator", "state", "id", "severity"] + [
     f"{column}.list.element.{name}"
-    for column, name in [("spans", "label"), ("spans", "text"), ("relations", "label")]
+    for column, name in [("spans", "label"), ("relations", "label")]
     + [("spans", f"attributes.list.element.{name}") for name in ("name", "text", "number")]
 ]
 
@@ -255,31 +266,43 @@ class _Pool:
 
     def run(self, jobs: Iterator[Job], progress: Progress | None) -> Iterator[Path]:
         """The receipts of the parts, in any order. Raises InputError, also where workers die again and again."""
-        for receipt, tasks in map(make_part, jobs) if self._workers == 1 else self._spread(jobs):
+        for receipt, tasks in self._here(jobs) if self._workers == 1 else self._spread(jobs):
             if progress:
                 progress(tasks)
             yield receipt
 
+    def _here(self, jobs: Iterator[Job]) -> Iterator[tuple[Path, int]]:
+        """One part after the other; while one is written, in a thread, the next is converted."""
+        with ThreadPoolExecutor(1) as writer:
+            before: tuple[Job, Future[None]] | None = None
+            for job in jobs:
+                written = None if _kept(job) else writer.submit(_write_part, job, _converted(job))
+                if before:
+                    before[1].result()
+                    yield before[0].receipt, before[0].chunk.count
+                before = (job, written) if written else None
+                if not written:
+                    yield job.receipt, job.chunk.count
+            if before:
+                before[1].result()
+                yield before[0].receipt, before[0].chunk.count
+
     def _spread(self, jobs: Iterator[Job]) -> Iterator[tuple[Path, int]]:
-        flying: dict[Future[tuple[Path, int]], tuple[Job, int]] = {}
+        """Parts over other processes, and one here whenever these have enough to do."""
+        flying: dict[Future[tuple[Path, int]], tuple[Job, int, ProcessPoolExecutor]] = {}
         again: list[tuple[Job, int]] = []
-        left = True
-        while left or flying or again:
-            while len(flying) < 2 * self._workers and (again or left):
-                job, tries = again.pop() if again else (next(jobs, None), 0)
-                if job is None:
-                    left = False
-                    continue
-                if self._executor is None:
-                    self._executor = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
-                try:
-                    flying[self._executor.submit(make_part, replace(job, chunk=job.chunk.bare()))] = job, tries
-                except BrokenProcessPool:
-                    again.append((job, tries))
-                    break
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+        while True:
+            job, tries = again.pop() if again else (next(jobs, None), 0)
+            if job is None and not flying:
+                return
+            if job is not None and len(flying) == 2 * (self._workers - 1):
+                yield make_part(job)
+            elif job is not None:
+                future, executor = self._submitted(job)
+                flying[future] = job, tries, executor
+            done, _ = wait(flying, timeout=None if job is None else 0, return_when=FIRST_COMPLETED)
             for future in done:
-                job, tries = flying.pop(future)
+                job, tries, executor = flying.pop(future)
                 try:
                     yield future.result()
                 except BrokenProcessPool:
@@ -287,7 +310,17 @@ class _Pool:
                         message = f"workers died {tries + 1} times; is there memory for --workers {self._workers}?"
                         raise InputError(f"{job.chunk.path}: byte {job.chunk.start:,}: {message}") from None
                     again.append((job, tries + 1))
-                    self._executor = None
+                    if self._executor is executor:
+                        self._executor = None
+
+    def _submitted(self, job: Job) -> tuple[Future[tuple[Path, int]], ProcessPoolExecutor]:
+        bare = replace(job, chunk=job.chunk.bare())
+        while True:
+            self._executor = self._executor or ProcessPoolExecutor(self._workers - 1, mp_context=get_context("spawn"))
+            try:
+                return self._executor.submit(make_part, bare), self._executor
+            except BrokenProcessPool:
+                self._executor = None
 
 
 def _sum(counters: Iterable[Mapping[_Name, int]]) -> Counter[_Name]:
