@@ -288,19 +288,19 @@ class _Pool:
                 yield before[0].receipt, before[0].chunk.count
 
     def _spread(self, jobs: Iterator[Job]) -> Iterator[tuple[Path, int]]:
-        """Parts over other processes, and one here whenever these have enough to do."""
+        """Parts over processes, two for each at a time."""
         flying: dict[Future[tuple[Path, int]], tuple[Job, int, ProcessPoolExecutor]] = {}
         again: list[tuple[Job, int]] = []
         while True:
-            job, tries = again.pop() if again else (next(jobs, None), 0)
-            if job is None and not flying:
-                return
-            if job is not None and len(flying) == 2 * (self._workers - 1):
-                yield make_part(job)
-            elif job is not None:
+            while len(flying) < 2 * self._workers:
+                job, tries = again.pop() if again else (next(jobs, None), 0)
+                if job is None:
+                    break
                 future, executor = self._submitted(job)
                 flying[future] = job, tries, executor
-            done, _ = wait(flying, timeout=None if job is None else 0, return_when=FIRST_COMPLETED)
+            if not flying:
+                return
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
             for future in done:
                 job, tries, executor = flying.pop(future)
                 try:
@@ -316,7 +316,7 @@ class _Pool:
     def _submitted(self, job: Job) -> tuple[Future[tuple[Path, int]], ProcessPoolExecutor]:
         bare = replace(job, chunk=job.chunk.bare())
         while True:
-            self._executor = self._executor or ProcessPoolExecutor(self._workers - 1, mp_context=get_context("spawn"))
+            self._executor = self._executor or ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
             try:
                 return self._executor.submit(make_part, bare), self._executor
             except BrokenProcessPool:
