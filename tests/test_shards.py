@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -22,6 +23,7 @@ from typer.testing import CliRunner
 
 from testimonia.cli import app
 from testimonia.document import Annotation, Span
+from testimonia.engine import processes, ray_tasks
 from testimonia.errors import InputError
 from testimonia.exports import read_exports
 from testimonia.label_config import Project, foreign_scheme, read_label_config
@@ -304,25 +306,55 @@ def test_a_part_is_made_anew_where_the_file_has_changed(tmp_path: Path) -> None:
     assert {row["doc_id"].rpartition("-")[0] for row in table(out, "documents")} == {"other"}
 
 
-def test_processes_give_the_same_also_where_one_is_killed(tmp_path: Path) -> None:
+def workers_of_ray() -> list[int]:
+    """The processes that run tasks of Ray."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().startswith(b"ray::make_part"):
+                found.append(int(path.parent.name))
+    return found
+
+
+ENGINES: list[Any] = [
+    pytest.param(lambda: processes(2), lambda: [child.pid for child in active_children()], id="processes"),
+    pytest.param(lambda: ray_tasks(2), workers_of_ray, id="ray"),
+]
+
+
+@pytest.mark.parametrize(("engine", "workers"), ENGINES)
+def test_an_engine_gives_the_same_also_where_a_worker_is_killed(engine: Any, workers: Any, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
-    path.write_bytes(FORMS["array.json"](made(3000)))
+    path.write_bytes(FORMS["array.json"](made(6000)))
     alone, shared = tmp_path / "alone", tmp_path / "shared"
     totals, _ = convert_exports([path], alone, size=10_000)
     killed: list[int] = []
 
     def kill(_: int) -> None:
-        if not killed:
-            killed.append(active_children()[0].pid or 0)
+        if not killed and (there := workers()):
+            killed.append(there[0])
             os.kill(killed[0], signal.SIGKILL)
 
-    assert convert_exports([path], shared, workers=2, size=10_000, progress=kill)[0] == totals
+    with engine() as run:
+        assert convert_exports([path], shared, engine=run, size=10_000, progress=kill)[0] == totals
     assert killed
-    assert totals == {"tasks": 3000, "annotations": 3000, "spans": 3000, "relations": 3000} | {
-        "left_out": {},
-        "findings": {},
-    }
+    assert {name: totals[name] for name in ("tasks", "annotations", "spans")} == dict.fromkeys(
+        ("tasks", "annotations", "spans"), 6000
+    )
     assert content(shared) == content(alone)
+
+
+@pytest.mark.parametrize(("engine", "workers"), ENGINES)
+def test_an_engine_raises_what_is_wrong_with_the_input(engine: Any, workers: Any, tmp_path: Path) -> None:
+    path = tmp_path / "export.jsonl"
+    path.write_bytes(FORMS["lines.jsonl"](made(6000)) + b'{"id": 4, "data": \n')
+    with engine() as run, pytest.raises(InputError, match=r"export.jsonl: byte [\d,]+: task 6,001 is not JSON"):
+        convert_exports([path], tmp_path / "out", engine=run)
+
+
+def test_workers_that_die_again_and_again_are_an_error() -> None:
+    with processes(2) as run, pytest.raises(InputError, match="7: its workers died 4 times"):
+        list(run(os._exit, [7]))
 
 
 def test_documents_that_stand_twice_and_annotators_by_e_mail(tmp_path: Path) -> None:

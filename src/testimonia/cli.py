@@ -5,6 +5,7 @@ A command parses options, makes one library call, prints, and sets the exit code
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -831,6 +832,13 @@ def browse(
     )
 
 
+class EngineName(StrEnum):
+    """What runs the work on shards."""
+
+    PROCESSES = "processes"
+    RAY = "ray"
+
+
 @app.command(rich_help_panel=BUILD)
 def convert_export(
     exports: Annotated[
@@ -843,22 +851,32 @@ def convert_export(
         typer.Option(exists=True, dir_okay=False, help="XML of the project: says its labels and where its texts are."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that convert.")] = 1,
+    engine: Annotated[
+        EngineName, typer.Option(help="What runs them; ray needs testimonia[ray].")
+    ] = EngineName.PROCESSES,
+    address: Annotated[
+        str, typer.Option(help="Cluster of Ray, such as ray://host:10001; else one of this machine.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Turn exports of any size into sharded Parquet; run again after an interruption, it goes on."""
+    from testimonia import engine as engines
     from testimonia import shards
     from testimonia.errors import errors_among
     from testimonia.label_config import read_label_config
     from testimonia.scheme import read_scheme
 
-    totals, told = shards.convert_exports(
-        exports,
-        out,
-        read_scheme(scheme) if scheme else None,
-        read_label_config(label_config) if label_config else None,
-        workers,
-        _counting("tasks"),
-    )
+    if address and engine is not EngineName.RAY:
+        raise InputError("--address: is where a cluster of Ray is; give --engine ray too, or leave it out")
+    given = read_scheme(scheme) if scheme else None
+    config = read_label_config(label_config) if label_config else None
+    with contextlib.ExitStack() as stack:
+        run = None
+        if engine is EngineName.RAY:
+            run = stack.enter_context(engines.ray_tasks(workers, address))
+        elif workers > 1:
+            run = stack.enter_context(engines.processes(workers))
+        totals, told = shards.convert_exports(exports, out, given, config, run, _counting("tasks"))
     if as_json:
         typer.echo(json.dumps(totals, ensure_ascii=False))
     else:

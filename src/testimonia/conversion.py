@@ -9,7 +9,6 @@ equal rows.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -463,11 +462,7 @@ class _Slow:
 
     def read(self, number: int, raw: bytes | msgspec.Raw, columns: _Columns, chunk: Chunk) -> None:
         """One task into the columns."""
-        try:
-            value = json.loads(bytes(raw))
-        except (ValueError, RecursionError) as error:
-            at = chunk.start + max(0, chunk.data.find(bytes(raw)))
-            raise InputError(f"{chunk.path}: byte {at:,}: task {number:,} is not JSON: {error}; restore it") from None
+        value = chunk.read(raw, number)
         if not is_task(value):
             raise InputError(f"{chunk.path}: task {number:,} is no task of an export in the format JSON; export again")
         task = self.reader.plain(renewed(value), number)

@@ -15,12 +15,10 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +30,7 @@ import pyarrow.parquet as pq
 
 from testimonia.conversion import ANNOTATIONS, DOCUMENTS, FINDINGS, Part, Source, convert, finding_rows
 from testimonia.dialects import TOLD, TURN_KEY, annotated_object, is_task, read_tasks, renewed, text_key
+from testimonia.engine import Engine
 from testimonia.errors import Finding, InputError
 from testimonia.exports import numbered, renamed
 from testimonia.files import locked, read_json, write_json
@@ -48,7 +47,6 @@ MANIFEST = "manifest.json"
 WORK = ".converting"
 TABLES = {"documents": DOCUMENTS, "annotations": ANNOTATIONS, "findings": FINDINGS}
 _SURVEYED = 1 << 20  # bytes of a file that say how it is to be read
-_RETRIES = 3  # how often a part is begun again after a worker died
 _KEYS = 1 << 22  # documents of which the keys are compared at once
 
 
@@ -67,13 +65,20 @@ class Job:
         """The file that says that the part is done."""
         return self.work / f"{self.number:06d}.json"
 
+    def bare(self) -> Job:
+        """The same to be sent elsewhere."""
+        return replace(self, chunk=self.chunk.bare())
+
+    def __str__(self) -> str:
+        return f"{self.chunk.path}: byte {self.chunk.start:,}"
+
 
 def convert_exports(
     paths: Sequence[Path],
     out: Path,
     scheme: Scheme | None = None,
     config: Project | None = None,
-    workers: int = 1,
+    engine: Engine | None = None,
     progress: Progress | None = None,
     size: int = CHUNK,
 ) -> tuple[Json, list[Finding]]:
@@ -95,9 +100,8 @@ def convert_exports(
         work.chmod(0o700)
         given = scheme or (config.scheme if config else None)
         whole = _Whole()
-        with _Pool(workers) as pool:
-            for file in files:
-                _file(file, whole, _Plan(pool, given, config, work, progress, size))
+        for file in files:
+            _file(file, whole, _Plan(engine, given, config, work, progress, size))
         if whole.refused and not whole.receipts:
             raise InputError("; ".join(f.message for f in whole.told if f.id == "file-refused"))
         totals = _joined(whole, out)
@@ -118,7 +122,7 @@ class _Whole:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    pool: _Pool
+    engine: Engine | None
     scheme: Scheme | None
     config: Project | None
     work: Path
@@ -133,7 +137,7 @@ def _file(file: Path, whole: _Whole, plan: _Plan) -> None:
     while True:
         chunks = chain([at_once]) if at_once else chunks_of(file, form, plan.size)
         jobs = (Job(whole.next + n, chunk, source, plan.scheme, plan.work) for n, chunk in enumerate(chunks))
-        receipts = sorted(plan.pool.run(jobs, plan.progress))
+        receipts = sorted(_made(jobs, plan))
         read = [read_json(path) for path in receipts]
         fit = Fit(sum(one["regions"] for one in read), _sum(one["fitting"] for one in read))
         if fit.unit == source.unit:
@@ -159,7 +163,7 @@ def _survey(file: Path, form: Form, config: Project | None, told: list[Finding])
     tasks: list[Json] | None = None
     if form != "other":
         first = next(chunks_of(file, form, _SURVEYED), None)
-        values = [json.loads(bytes(raw)) for raw in first.values()] if first else []
+        values = [first.read(raw, number) for number, raw in enumerate(first.values(), 1)] if first else []
         if all(map(is_task, values)):
             tasks = [renewed(value) for value in values]
             if tasks != values:
@@ -180,6 +184,15 @@ def _survey(file: Path, form: Form, config: Project | None, told: list[Finding])
     key, found = text_key(str(file), tasks, TURN_KEY)
     told += found
     return Source(key, TURN_KEY, annotated_object(tasks)), at_once
+
+
+def _made(jobs: Iterator[Job], plan: _Plan) -> Iterator[Path]:
+    """The receipts of the parts, in any order."""
+    done = plan.engine(make_part, (job.bare() for job in jobs)) if plan.engine else _here(jobs)
+    for receipt, tasks in done:
+        if plan.progress:
+            plan.progress(tasks)
+        yield receipt
 
 
 def make_part(job: Job) -> tuple[Path, int]:
@@ -250,77 +263,21 @@ def _key(content: bytes) -> int:
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
 
 
-class _Pool:
-    """Makes parts here, or in processes of its own; a part whose worker died is begun again."""
-
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
-        self._executor: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> _Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._executor:
-            self._executor.shutdown(cancel_futures=True)
-
-    def run(self, jobs: Iterator[Job], progress: Progress | None) -> Iterator[Path]:
-        """The receipts of the parts, in any order. Raises InputError, also where workers die again and again."""
-        for receipt, tasks in self._here(jobs) if self._workers == 1 else self._spread(jobs):
-            if progress:
-                progress(tasks)
-            yield receipt
-
-    def _here(self, jobs: Iterator[Job]) -> Iterator[tuple[Path, int]]:
-        """One part after the other; while one is written, in a thread, the next is converted."""
-        with ThreadPoolExecutor(1) as writer:
-            before: tuple[Job, Future[None]] | None = None
-            for job in jobs:
-                written = None if _kept(job) else writer.submit(_write_part, job, _converted(job))
-                if before:
-                    before[1].result()
-                    yield before[0].receipt, before[0].chunk.count
-                before = (job, written) if written else None
-                if not written:
-                    yield job.receipt, job.chunk.count
+def _here(jobs: Iterable[Job]) -> Iterator[tuple[Path, int]]:
+    """One part after the other, in this process; while one is written, in a thread, the next is converted."""
+    with ThreadPoolExecutor(1) as writer:
+        before: tuple[Job, Future[None]] | None = None
+        for job in jobs:
+            written = None if _kept(job) else writer.submit(_write_part, job, _converted(job))
             if before:
                 before[1].result()
                 yield before[0].receipt, before[0].chunk.count
-
-    def _spread(self, jobs: Iterator[Job]) -> Iterator[tuple[Path, int]]:
-        """Parts over processes, two for each at a time."""
-        flying: dict[Future[tuple[Path, int]], tuple[Job, int, ProcessPoolExecutor]] = {}
-        again: list[tuple[Job, int]] = []
-        while True:
-            while len(flying) < 2 * self._workers:
-                job, tries = again.pop() if again else (next(jobs, None), 0)
-                if job is None:
-                    break
-                future, executor = self._submitted(job)
-                flying[future] = job, tries, executor
-            if not flying:
-                return
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
-            for future in done:
-                job, tries, executor = flying.pop(future)
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    if tries == _RETRIES:
-                        message = f"workers died {tries + 1} times; is there memory for --workers {self._workers}?"
-                        raise InputError(f"{job.chunk.path}: byte {job.chunk.start:,}: {message}") from None
-                    again.append((job, tries + 1))
-                    if self._executor is executor:
-                        self._executor = None
-
-    def _submitted(self, job: Job) -> tuple[Future[tuple[Path, int]], ProcessPoolExecutor]:
-        bare = replace(job, chunk=job.chunk.bare())
-        while True:
-            self._executor = self._executor or ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
-            try:
-                return self._executor.submit(make_part, bare), self._executor
-            except BrokenProcessPool:
-                self._executor = None
+            before = (job, written) if written else None
+            if not written:
+                yield job.receipt, job.chunk.count
+        if before:
+            before[1].result()
+            yield before[0].receipt, before[0].chunk.count
 
 
 def _sum(counters: Iterable[Mapping[_Name, int]]) -> Counter[_Name]:

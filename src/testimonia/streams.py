@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -60,6 +60,14 @@ class Chunk:
             return _RAWS.decode(self.data)
         except msgspec.DecodeError:
             return _apart(self.data[1:-1])
+
+    def read(self, raw: bytes | msgspec.Raw, number: int) -> Any:
+        """One of the values, the `number`-th of the file. Raises InputError, with the byte, where it is no JSON."""
+        try:
+            return json.loads(bytes(raw))
+        except (ValueError, RecursionError) as error:
+            at = self.start + max(0, self.data.find(bytes(raw)))
+            raise InputError(f"{self.path}: byte {at:,}: task {number:,} is not JSON: {error}; restore it") from None
 
     def bare(self) -> Chunk:
         """The same without values that were decoded already, to be sent elsewhere."""
