@@ -376,13 +376,14 @@ def test_documents_that_stand_twice_and_annotators_by_e_mail(tmp_path: Path) -> 
     assert b"zoe" not in everything
 
 
-def test_offsets_in_another_unit_are_found_over_the_whole_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", ["", "🇮🇹 "])
+def test_offsets_in_another_unit_are_found_over_the_whole_file(before: str, tmp_path: Path) -> None:
     tasks = made(50)
     for task in tasks[10:]:  # the first of them would do in either unit
         value = task["annotations"][0]["result"][0]["value"]
         value["start"], value["end"] = value["start"] + 2, value["end"] + 2
     for task in tasks[:10]:
-        task["data"]["text"] = task["data"]["text"].replace("🇮🇹", "it")
+        task["data"]["text"] = task["data"]["text"].replace("🇮🇹", "it") + before
     path = tmp_path / "export.json"
     path.write_bytes(FORMS["array.json"](tasks))
     totals = same([path], tmp_path / "out", size=1000)

@@ -79,7 +79,7 @@ class Part:
 
     `entries_of` and `found_of` have the numbers of annotations and findings of each document, after those findings
     that are of none; `told` the things said otherwise (dialects); `regions` and `fitting` how regions fit the units
-    of offsets.
+    of offsets; `perhaps` how many more may fit a unit, which only the long way tells.
     """
 
     documents: pa.RecordBatch
@@ -96,6 +96,7 @@ class Part:
     told: Counter[str]
     regions: int
     fitting: Counter[Unit]
+    perhaps: Counter[Unit]
 
 
 class _Value(msgspec.Struct, gc=False):
@@ -280,6 +281,7 @@ def convert(chunk: Chunk, source: Source, scheme: Scheme | None, place: str) -> 
     entries = spans = relations = 0
     left_out: Counter[str] = Counter()
     fitting: Counter[Unit] = Counter()
+    perhaps: Counter[Unit] = Counter()
     for number, raw in enumerate(chunk.values(), chunk.first + 1):
         try:
             task = decoder.decode(raw) if decoder else None
@@ -295,10 +297,8 @@ def convert(chunk: Chunk, source: Source, scheme: Scheme | None, place: str) -> 
         wide = len(text.encode("utf-16-le", "surrogatepass")) > 2 * len(text)
         own = sum(len(one.starts) for one in read)
         fitting["code-points"] += own
-        if not wide:
-            fitting["utf-16"] += own
-        if text.isascii():
-            fitting["bytes"] += own
+        (perhaps if wide else fitting)["utf-16"] += own
+        (fitting if text.isascii() else perhaps)["bytes"] += own
         for one in read:
             if one.state == "submitted":
                 spans += len(one.starts)
@@ -321,6 +321,7 @@ def convert(chunk: Chunk, source: Source, scheme: Scheme | None, place: str) -> 
         told=+slow.reader.told,
         regions=regions + slow.regions,
         fitting=fitting + slow.fitting,
+        perhaps=perhaps,
     )
 
 

@@ -38,6 +38,7 @@ from testimonia.label_config import Project
 from testimonia.scheme import Scheme
 from testimonia.streams import CHUNK, Chunk, Form, chunks_of, files_of, form_of
 from testimonia.tasks import Fit, unit_findings
+from testimonia.units import UNITS
 
 Json = dict[str, Any]
 Progress = Callable[[int], None]
@@ -139,8 +140,10 @@ def _file(file: Path, whole: _Whole, plan: _Plan) -> None:
         jobs = (Job(whole.next + n, chunk, source, plan.scheme, plan.work) for n, chunk in enumerate(chunks))
         receipts = sorted(_made(jobs, plan))
         read = [read_json(path) for path in receipts]
-        fit = Fit(sum(one["regions"] for one in read), _sum(one["fitting"] for one in read))
-        if fit.unit == source.unit:
+        fitting = _sum(one["fitting"] for one in read)
+        fit = Fit(sum(one["regions"] for one in read), fitting)
+        most = fitting + _sum(one["perhaps"] for one in read)
+        if fit.unit == source.unit and all(most[unit] <= fitting[fit.unit] for unit in UNITS):
             break
         source = replace(source, unit=fit.unit, plain=False)
     whole.next += len(receipts)
@@ -232,7 +235,7 @@ def _write_part(job: Job, part: Part) -> None:
     keys = [_key(doc_id.encode()) for doc_id in part.documents.column("doc_id").to_pylist()]
     texts = [int.from_bytes(digest[:8], "big") for digest in part.documents.column("text_sha256").to_pylist()]
     np.save(job.receipt.with_suffix(".npy"), np.array([keys, texts, part.entries_of, part.found_of], np.uint64))
-    counted = ("tasks", "entries", "spans", "relations", "left_out", "found", "told", "regions", "fitting")
+    counted = ("tasks", "entries", "spans", "relations", "left_out", "found", "told", "regions", "fitting", "perhaps")
     receipt = {"key": _identity(job)} | {name: getattr(part, name) for name in counted}
     receipt["addresses"] = _addresses(part.annotations.column("annotator"))
     new = job.receipt.with_suffix(".new")
