@@ -208,7 +208,7 @@ FORMS: dict[str, Callable[[list[Json]], bytes]] = {
 }
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(exports(), st.sampled_from(sorted(FORMS)), st.sampled_from([16, 300, CHUNK]), st.booleans())
 def test_rows_and_findings_are_those_of_the_readers(
     tmp_path_factory: pytest.TempPathFactory, tasks: list[Json], form: str, size: int, with_scheme: bool
@@ -265,6 +265,40 @@ def test_a_file_that_is_cut_off_is_an_error_with_its_byte(form: str, tmp_path: P
         with pytest.raises(InputError, match=r"byte [\d,]+: |broken gzip"):
             convert_exports([path], tmp_path / "out", size=500)
         assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("size", [1, 50, 1000, CHUNK])
+@pytest.mark.parametrize("first", ["id", "annotations", "data"])
+def test_texts_that_look_like_tasks_and_keys_in_any_order(first: str, size: int, tmp_path: Path) -> None:
+    tasks = made(8)
+    for task in tasks:
+        task["data"]["text"] += ' },{"id": 7, "data": {"text": "x"}},{"annotations": ['
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([{first: task[first]} | task for task in tasks]))
+    assert same([path], tmp_path / "out", size=size)["spans"] == 8
+
+
+@pytest.mark.parametrize("size", [50, CHUNK])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("01", "not JSON: Expecting"),
+        ("[" * 3000, "not JSON: nested too deep"),
+        ('"\\q"', "not JSON: Invalid"),
+        ("{,", "not JSON"),
+    ],
+)
+def test_a_broken_task_in_the_middle_is_an_error_with_its_byte(
+    wrong: str, message: str, size: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "export.json"
+    text = json.dumps(made(20)).replace('"doc_id": "made-10"', f'"doc_id": {wrong}')
+    path.write_text(text)
+    with pytest.raises(InputError, match=rf"byte [\d,]+: {message}"):
+        convert_exports([path], tmp_path / "out", size=size)
+    with pytest.raises(InputError, match="is not there"):
+        convert_exports([tmp_path / "none.json"], tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:

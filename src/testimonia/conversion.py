@@ -285,7 +285,7 @@ def convert(chunk: Chunk, source: Source, scheme: Scheme | None, place: str) -> 
     for number, raw in enumerate(chunk.values(), chunk.first + 1):
         try:
             task = decoder.decode(raw) if decoder else None
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             task = None
         read = None if task is None or task.drafts else _plain(task, source.name, known)
         if task is None or read is None:

@@ -24,9 +24,12 @@ from testimonia.errors import InputError
 
 CHUNK = 8 << 20  # bytes
 LARGEST = 1 << 28  # bytes of one task
-_TRIES = 64
+_TRIES = 8
 _BETWEEN = re.compile(rb"\}\s*,\s*(?=\{)")
-_KEY = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*(?:"(?:[^"\\]|\\.)*"|[-+.\w]+)\s*,\s*"(?:[^"\\]|\\.)*"\s*:')
+_MALFORMED = re.compile(r"malformed.*\(byte (\d+)\)")
+_STRING = rb'("(?:[^"\\]|\\.)*")'
+_KEY = re.compile(rb"\s*\{\s*" + _STRING + rb"\s*:")
+_SECOND = re.compile(rb'\s*(?:"(?:[^"\\]|\\.)*"|[-+.\w]+)\s*,\s*' + _STRING + rb"\s*:")
 # What msgspec refuses and Python's json reads: halves of surrogate pairs, and numbers that are none.
 _LENIENT = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\bNaN\b|\bInfinity\b")
 _SPACE = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
@@ -78,6 +81,8 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     """The exports that are named, and those in folders. Raises InputError where there is none."""
     found: list[Path] = []
     for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: is not there; give exports in Label Studio's format JSON, or a folder of them")
         inside = [path]
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.name.endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz")))
@@ -176,7 +181,7 @@ def _array(path: Path, file: BufferedIOBase, buffer: bytearray, start: int, size
             del buffer[:begin]
             yield Chunk(path, start, first, count, data, "array", raws)
             start, first = start + begin, first + count
-        if len(buffer) > LARGEST:
+        elif not ended and (len(buffer) > LARGEST or _malformed(buffer)):
             raise _broken(path, bytes(buffer), start)
     closing = buffer.rfind(b"]")
     if closing < 0 or buffer[closing + 1 :].strip():
@@ -206,20 +211,45 @@ def _cut(buffer: bytearray, head: re.Pattern[bytes] | None) -> tuple[int, bytes,
         whole = _whole(data)
         if whole is not None:
             return between.end(), data, *whole
-    return None
+    return _scanned(buffer)
+
+
+def _scanned(buffer: bytearray) -> tuple[int, bytes, int, Sequence[msgspec.Raw]] | None:
+    """The same, slower and without a guess: value by value from the beginning."""
+    text, decoder = buffer.decode("utf-8", "surrogateescape"), json.JSONDecoder()
+    at = count = stop = begin = 0
+    with contextlib.suppress(ValueError, RecursionError):
+        while (ahead := _gap(text, at)) < len(text):
+            _, at = decoder.raw_decode(text, ahead)
+            if text[at : (after := _gap(text, at))].strip() != ",":
+                break
+            count, stop, begin = count + 1, at, after
+    if not count:
+        return None
+    start, end = (len(text[:edge].encode("utf-8", "surrogateescape")) for edge in (begin, stop))
+    return start, b"".join((b"[", memoryview(buffer)[:end], b"]")), count, ()
 
 
 def _whole(data: bytes) -> tuple[int, Sequence[msgspec.Raw]] | None:
     """How many values an array has, and these where msgspec reads them; None where it is not whole."""
-    try:
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
         raws = _RAWS.decode(data)
         return len(raws), raws
-    except msgspec.DecodeError:
-        pass
-    try:
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
         return len(_RAWS.decode(_LENIENT.sub(_strict, data))), ()
-    except msgspec.DecodeError:
-        return None
+    return None
+
+
+def _malformed(buffer: bytearray) -> bool:
+    """Whether what there is can be no beginning of an array, whatever follows; the last bytes may be half a word."""
+    try:
+        _RAWS.decode(_LENIENT.sub(_strict, b"[" + buffer))
+    except msgspec.DecodeError as error:
+        place = _MALFORMED.search(str(error))
+        return place is not None and int(place[1]) < len(buffer) - 16
+    except RecursionError:
+        return True
+    return False
 
 
 def _strict(odd: re.Match[bytes]) -> bytes:
@@ -243,13 +273,13 @@ def _gap(text: str, at: int) -> int:
 
 
 def _head(buffer: bytearray) -> re.Pattern[bytes] | None:
-    """How the tasks of this file begin: the names of their first two keys."""
-    match = _KEY.match(buffer)
-    if match is None:
+    """How the tasks of this file begin: the name of their first key, and of their second after a plain value."""
+    first = _KEY.match(buffer)
+    if first is None:
         return None
-    names = re.findall(rb'"((?:[^"\\]|\\.)*)"\s*:', match[0])
-    first, second = (re.escape(name) for name in (names[0], names[-1]))
-    return re.compile(rb'\{\s*"' + first + rb'"\s*:\s*(?:"(?:[^"\\]|\\.)*"|[-+.\w]+)\s*,\s*"' + second + rb'"\s*:')
+    second = _SECOND.match(buffer, first.end())
+    names = rb"\{\s*" + re.escape(first[1]) + rb"\s*:"
+    return re.compile(names + _SECOND.pattern.replace(_STRING, re.escape(second[1])) if second else names)
 
 
 def _broken(path: Path, buffer: bytes, start: int) -> InputError:
