@@ -283,7 +283,7 @@ def test_texts_that_look_like_tasks_and_keys_in_any_order(first: str, size: int,
     ("wrong", "message"),
     [
         ("01", "not JSON: Expecting"),
-        ("[" * 3000, "not JSON: nested too deep"),
+        ("[" * 200_000, "not JSON: nested too deep"),
         ('"\\q"', "not JSON: Invalid"),
         ("{,", "not JSON"),
     ],
