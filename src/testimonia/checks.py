@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 import regex
@@ -17,7 +17,7 @@ import regex
 from testimonia.document import Gold, Relation, Span, span_id
 from testimonia.errors import Finding, Severity
 from testimonia.language import Language, without_marks
-from testimonia.scheme import Attribute, Rule, Scheme
+from testimonia.scheme import Attribute, Label, Rule, Scheme
 
 _PARTNERS = {
     "(": ")",
@@ -51,8 +51,8 @@ def check_gold(gold: Gold, scheme: Scheme, language: Language) -> list[Finding]:
         place = f"{span_id(doc_id, span)} {text[span.start : span.end]!r}"
         results = [
             *_attributes(span, scheme),
-            *_edges(text, span, language, bool(label and label.loose_edges)),
-            *_layout(gold, span, scheme, language, token_edges, sentences),
+            *check_bounds(text, span, label, language, token_edges, sentences),
+            *_boilerplate(gold, span),
         ]
         findings += [Finding(place, check, message, severity) for check, message, severity in results]
     findings += _overlaps(doc_id, inside, scheme)
@@ -135,6 +135,31 @@ def _rule_problems(rule: Rule, values: Mapping[str, object]) -> Iterator[str]:
             yield f"{name} = {value!r} does not match {pattern}"
 
 
+def check_bounds(
+    text: str,
+    span: Span,
+    label: Label | None,
+    language: Language,
+    edges: Collection[int],
+    sentences: Iterable[tuple[int, int]],
+) -> Iterator[_Result]:
+    """Id, message and severity of what is wrong with where a span begins and ends.
+
+    `edges` are the edges of the text's tokens; nothing is looked at beyond the line that holds the span.
+    """
+    yield from _edges(text, span, language, bool(label and label.loose_edges))
+    if "\n" in text[span.start : span.end]:
+        yield "crosses-line", "goes over the end of a line", "warning"
+    elif not any(start <= span.start and span.end <= end for start, end in sentences):
+        yield "crosses-sentence", "is in no single sentence as the library cuts them", "warning"
+    if span.start not in edges or span.end not in edges:
+        yield "inside-token", "does not begin and end on token edges", "warning"
+    if label and label.max_tokens:
+        count = len(language.tokens(text, span.start, span.end))
+        if count > label.max_tokens:
+            yield "too-long", f"has {count} tokens, the scheme says {label.max_tokens} at most", "warning"
+
+
 def _edges(text: str, span: Span, language: Language, loose: bool) -> Iterator[_Result]:
     piece = text[span.start : span.end]
     if piece != piece.strip() or "Cf" in (unicodedata.category(piece[0]), unicodedata.category(piece[-1])):
@@ -184,24 +209,10 @@ def _partners(piece: str) -> dict[int, int]:
     return partners
 
 
-def _layout(
-    gold: Gold, span: Span, scheme: Scheme, language: Language, edges: set[int], sentences: list[tuple[int, int]]
-) -> Iterator[_Result]:
-    text = gold.document.text
-    if "\n" in text[span.start : span.end]:
-        yield "crosses-line", "goes over the end of a line", "warning"
-    elif not any(start <= span.start and span.end <= end for start, end in sentences):
-        yield "crosses-sentence", "is in no single sentence as the library cuts them", "warning"
-    if span.start not in edges or span.end not in edges:
-        yield "inside-token", "does not begin and end on token edges", "warning"
+def _boilerplate(gold: Gold, span: Span) -> Iterator[_Result]:
     for zone in gold.document.zones:
         if zone.kind == "boilerplate" and span.start < zone.end and zone.start < span.end:
             yield "in-boilerplate", f"lies in boilerplate [{zone.start}, {zone.end}), which is not annotated", "error"
-    label = scheme.label(span.label)
-    if label and label.max_tokens:
-        count = len(language.tokens(text, span.start, span.end))
-        if count > label.max_tokens:
-            yield "too-long", f"has {count} tokens, the scheme says {label.max_tokens} at most", "warning"
 
 
 def _overlaps(doc_id: str, spans: Iterable[Span], scheme: Scheme) -> Iterator[Finding]:

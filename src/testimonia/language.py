@@ -21,6 +21,7 @@ Range = tuple[int, int]
 
 _LINE = regex.compile(r"[^\n]+")
 _SPACE = regex.compile(r"\s")
+_MARKS = regex.compile(r"\p{Mn}+")
 _WORD = regex.compile(r"(?ws).+?(?:\b|\Z)")
 
 
@@ -92,8 +93,11 @@ class Language:
 
     def proclitic(self, word: str) -> Proclitic | None:
         """The proclitic that a word begins with, or None."""
-        bare = without_marks(word)
-        return next((proclitic for proclitic in self.proclitics if proclitic.splits(bare)), None)
+        bare = without_marks(word) if self.proclitics else ""
+        for proclitic in self.proclitics:
+            if bare.startswith(proclitic.letter) and proclitic.splits(bare):
+                return proclitic
+        return None
 
     def is_function_word(self, word: str, following: str) -> bool:
         """Whether `word` may not open a span that goes on with `following`."""
@@ -159,7 +163,7 @@ def _trimmed(text: str, start: int, end: int) -> list[Range]:
 
 def without_marks(word: str) -> str:
     """The word without combining marks that are not part of a letter (harakat)."""
-    return "".join(character for character in word if unicodedata.category(character) != "Mn")
+    return str(_MARKS.sub("", word))
 
 
 def _marks(word: str) -> str:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import re
+import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
 import yaml
 
 from testimonia import __version__, card, tables
@@ -28,17 +34,21 @@ from testimonia.files import locked, read_json, replaced_folder, sha256_of, writ
 from testimonia.formats import prediction_schema
 from testimonia.label_config import render_label_config
 from testimonia.rounds import read_annotations
+from testimonia.screening import Screen
 from testimonia.validation import (
     annotations_of,
     check_card,
     check_claim_tables,
     check_derived,
+    check_documents,
     check_golds,
+    check_ids,
     check_inputs,
     check_manifest,
     check_others,
     check_schema,
-    golds_of,
+    findings_of,
+    gold_of_row,
 )
 
 Json = dict[str, Any]
@@ -217,10 +227,29 @@ def content_of(configs: Mapping[str, Json]) -> str:
     return content_sha256([{config: entry["content_sha256"] for config, entry in configs.items()}])
 
 
-def content_sha256(rows: Sequence[Json]) -> str:
-    """Hex SHA-256 of rows as canonical JSON lines, sorted: the same whatever wrote the Parquet."""
-    lines = sorted(json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for row in rows)
-    return hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
+def content_sha256(rows: Iterable[Json]) -> str:
+    """Hex SHA-256 of rows as canonical JSON lines, sorted: the same whatever wrote the Parquet.
+
+    More lines than _LINES are sorted in parts, in files for the time being.
+    """
+    lines = (json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n" for row in rows)
+    hashed = hashlib.sha256()
+    with ExitStack() as stack:
+        parts: list[Iterable[str]] = []
+        while part := sorted(islice(lines, _LINES)):
+            if len(part) == _LINES:
+                file = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", newline=""))
+                file.writelines(part)
+                file.seek(0)
+                parts.append(file)
+            else:
+                parts.append(part)
+        for line in heapq.merge(*parts):
+            hashed.update(line.encode())
+    return hashed.hexdigest()
+
+
+_LINES = 100_000
 
 
 def _inputs(corpus: Corpus) -> dict[str, str]:
@@ -238,60 +267,100 @@ def _inputs(corpus: Corpus) -> dict[str, str]:
 
 def validate_files(paths: Sequence[Path], corpus: Corpus) -> list[Finding]:
     """Every finding on Parquet files of the config `documents`. Raises InputError where one cannot be read."""
-    parts = [(path, tables.read_parquet(path)) for path in paths]
     findings = [
         Finding(f"{path.name}: {f.place}", f.id, f.message, f.severity)
-        for path, table in parts
-        for f in check_schema("documents", table.schema, corpus.scheme)
+        for path in paths
+        for f in check_schema("documents", tables.read_schema(path), corpus.scheme)
     ]
-    if errors_among(findings):
-        return findings
-    golds, found = golds_of([row for _, table in parts for row in table.to_pylist()], corpus.scheme)
-    return findings + found + check_golds(golds, corpus.scheme, corpus.languages)
+    return findings if errors_among(findings) else findings + _check_documents(paths, corpus)
+
+
+def _check_documents(paths: Sequence[Path], corpus: Corpus) -> list[Finding]:
+    screen = Screen(corpus.scheme, corpus.languages)
+    findings, doc_ids = [], []
+    for batch in tables.batches(paths):
+        findings += findings_of(check_documents(batch, screen))
+        doc_ids.append(batch["doc_id"])
+    return findings + check_ids(pa.chunked_array(doc_ids, pa.string()))
 
 
 def validate_dataset(path: Path, corpus: Corpus) -> list[Finding]:
-    """Every finding on a dataset folder as `export_gold` writes it. Raises InputError where there is none."""
+    """Every finding on a dataset folder as `export_gold` writes it, read in parts whatever its size.
+
+    Raises InputError where there is none.
+    """
     if not path.is_dir():
         raise InputError(f"{path}: is no folder; give a dataset folder or Parquet files")
     if (path / MANIFEST).is_file() and read_manifest(path).get("kind") == "stand-off":
         raise InputError(f"{path}: is a stand-off release, without its texts; put them back with rehydrate first")
-    read = {config: _read_config(path / config) for config in tables.CONFIGS if (path / config).is_dir()}
-    if "documents" not in read:
+    files = {config: _files(path / config) for config in tables.CONFIGS if (path / config).is_dir()}
+    if "documents" not in files:
         raise InputError(f"{path}: has no folder documents/ with Parquet files; is this a dataset of this shape?")
     findings = [
-        finding for config, table in read.items() for finding in check_schema(config, table.schema, corpus.scheme)
+        Finding(f.place if len(some) == 1 else f"{file.name}: {f.place}", f.id, f.message, f.severity)
+        for config, some in files.items()
+        for file in some
+        for f in check_schema(config, tables.read_schema(file), corpus.scheme)
     ]
     if errors_among(findings):
         return findings
-    rows = {config: table.to_pylist() for config, table in read.items()}
-    golds, found = golds_of(rows["documents"], corpus.scheme)
-    findings += found
-    findings += check_golds(golds, corpus.scheme, corpus.languages)
+    findings += _check_documents(files["documents"], corpus)
     if not errors_among(findings):
-        for config in set(rows) & {"spans", "relations", "tokens"}:
-            findings += check_derived(config, rows[config], golds, corpus.scheme, corpus.languages)
-    annotations, found = annotations_of(rows.get("annotations", []), golds, corpus.scheme)
-    findings += found
-    findings += check_others(annotations, golds, corpus.scheme, corpus.languages)
-    if "claims" in rows or "claim_mentions" in rows:
-        both = rows.get("claims", []), rows.get("claim_mentions", [])
-        findings += check_claim_tables(*both, golds, corpus.claims, corpus.scheme)
-    findings += _check_papers(path, rows, corpus)
-    return findings
+        for config in ("spans", "relations", "tokens"):
+            if config in files:
+                findings += _check_derived(config, files, corpus)
+    documents = pads.dataset([str(file) for file in files["documents"]], format="parquet")
+    for batch in tables.batches(files.get("annotations", ()), 10_000):
+        golds = _golds(documents, batch["doc_id"], corpus)
+        annotations, found = annotations_of(batch.to_pylist(), golds, corpus.scheme)
+        findings += found + check_others(annotations, golds, corpus.scheme, corpus.languages)
+    both = [[row for batch in tables.batches(files.get(name, ())) for row in batch.to_pylist()] for name in CLAIMED]
+    if any(name in files for name in CLAIMED):
+        golds = _golds(documents, pa.array([row["doc_id"] for row in both[1]], pa.string()), corpus)
+        findings += check_claim_tables(both[0], both[1], golds, corpus.claims, corpus.scheme)
+    return findings + _check_papers(path, files, corpus)
 
 
-def _read_config(folder: Path) -> pa.Table:
+CLAIMED = ("claims", "claim_mentions")
+
+
+def _golds(documents: pads.Dataset, doc_ids: pa.Array, corpus: Corpus) -> list[Gold]:
+    """The documents of these ids, as far as they can be read."""
+    rows = documents.to_table(filter=pc.field("doc_id").isin(doc_ids.unique())).to_pylist()
+    golds = (gold_of_row(row, corpus.scheme)[0] for row in rows)
+    return [gold for gold in golds if gold]
+
+
+def _check_derived(config: str, files: Mapping[str, Sequence[Path]], corpus: Corpus) -> list[Finding]:
+    """Whether a config derived from the documents is as they give it; a finding on the first row that is not."""
+    actual = tables.Stream(tables.batches(files[config], 10_000), tables.schema(config, corpus.scheme))
+    first = 0
+    for batch in tables.batches(files["documents"]):
+        flat = tables.flat(config, batch, corpus.scheme)
+        size = 0 if flat is None else flat.num_rows
+        if flat is None or not actual.peek(size).equals(flat):
+            golds = [gold for row in batch.to_pylist() if (gold := gold_of_row(row, corpus.scheme)[0])]
+            rows = tables.rows(config, corpus.scheme, corpus.languages, golds)
+            size = len(rows)
+            if found := check_derived(config, first, actual.peek(size).to_pylist(), rows):
+                return found
+        actual.take(size)
+        first += size
+    more = 0
+    while part := actual.take(10_000):
+        more += len(part)
+    message = f"has {first + more} rows, the documents give {first}"
+    return [Finding(config, "config-disagrees", message)] if more else []
+
+
+def _files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.parquet"))
     if not files:
         raise InputError(f"{folder}: holds no Parquet file; remove the folder or restore its files")
-    try:
-        return pa.concat_tables([tables.read_parquet(file) for file in files])
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{folder}: its files have different schemas: {error}") from None
+    return files
 
 
-def _check_papers(path: Path, rows: dict[str, list[Json]], corpus: Corpus) -> list[Finding]:
+def _check_papers(path: Path, files: Mapping[str, Sequence[Path]], corpus: Corpus) -> list[Finding]:
     """The manifest, the card and the checksums beside the data."""
     findings: list[Finding] = []
     for name in (MANIFEST, "README.md", SUMS):
@@ -302,10 +371,13 @@ def _check_papers(path: Path, rows: dict[str, list[Json]], corpus: Corpus) -> li
     manifest = read_json(path / MANIFEST)
     if not isinstance(manifest, dict):
         return [Finding(MANIFEST, "manifest-disagrees", "is not a JSON object")]
-    sizes = {config: len(found) for config, found in rows.items()}
-    files = {config: " ".join(map(sha256_of, sorted((path / config).glob("*.parquet")))) for config in rows}
-    content = {config: content_sha256(found) for config, found in rows.items()}
-    findings += check_manifest(manifest, sizes, files, content)
+    sizes = {config: sum(map(tables.size, some)) for config, some in files.items()}
+    hashes = {config: " ".join(map(sha256_of, some)) for config, some in files.items()}
+    content = {
+        config: content_sha256(row for batch in tables.batches(some) for row in batch.to_pylist())
+        for config, some in files.items()
+    }
+    findings += check_manifest(manifest, sizes, hashes, content)
     top, body = card.split_header(read_text(path / "README.md"))
     if path.resolve() == corpus.dataset.resolve():
         findings += check_inputs(manifest, _inputs(corpus), corpus.version)

@@ -7,12 +7,13 @@ features in the legacy spelling under the key `huggingface` of the Parquet schem
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from testimonia.claims import Claims, claim_rows, mention_rows
@@ -424,3 +425,83 @@ def read_parquet(path: Path) -> pa.Table:
         return table
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None
+
+
+def batches(paths: Iterable[Path], rows: int = 1000) -> Iterator[pa.RecordBatch]:
+    """The rows of Parquet files in order, so many at a time. Raises InputError where one cannot be read."""
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(rows):
+                    batch.validate(full=True)
+                    yield batch
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The Arrow schema of a Parquet file. Raises InputError where it cannot be read."""
+    try:
+        return pq.read_schema(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None
+
+
+def size(path: Path) -> int:
+    """The number of rows of a Parquet file."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+class Stream:
+    """Rows of batches, taken in order, any number at a time."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch], columns: pa.Schema) -> None:
+        self._batches, self._schema = iter(batches), columns
+        self._left = pa.Table.from_batches([], columns)
+
+    def peek(self, rows: int) -> pa.Table:
+        """So many rows, or as many as there are; they stay."""
+        while self._left.num_rows < rows and (batch := next(self._batches, None)) is not None:
+            self._left = pa.concat_tables([self._left, pa.Table.from_batches([batch], self._schema)])
+        return self._left.slice(0, rows)
+
+    def take(self, rows: int) -> pa.Table:
+        """So many rows, or as many as there are."""
+        found = self.peek(rows)
+        self._left = self._left.slice(rows)
+        return found
+
+
+def flat(config: str, batch: pa.RecordBatch, scheme: Scheme) -> pa.Table | None:
+    """The rows of the config `spans` or `relations` that documents give; None where that takes objects to tell.
+
+    `batch`: rows of the config `documents` in which nothing is wrong. It takes objects where their lists are not in
+    the order of `rows`.
+    """
+    if config not in ("spans", "relations"):
+        return None
+    cells = {name: values for name in ("spans", "relations") for values in [_children(batch[name].flatten())]}
+    parents = {name: pc.list_parent_indices(batch[name]) for name in cells}
+    spans, own = cells["spans"], cells[config]
+    names = scheme.label_names if config == "spans" else scheme.relation_names
+    found = {name: batch[name].take(parents[config]) for name in ("doc_id", "language", "fold")} | own
+    found["label"] = pa.array(names, pa.string()).take(own["label"])
+    keys = [(parents["spans"], spans["start"], spans["end"], pa.array(scheme.label_names).take(spans["label"]))]
+    if config == "relations":
+        rows = [pc.index_in(own[end], spans["id"]) for end in ("head", "tail")]
+        found |= {f"{end}_text": spans["text"].take(row) for end, row in zip(("head", "tail"), rows, strict=True)}
+        keys.append((parents["relations"], found["label"], *rows))
+    ordered = all(_rises(*key) for key in keys)
+    return pa.table([found[name] for name in schema(config, scheme).names], schema(config, scheme)) if ordered else None
+
+
+def _rises(*columns: pa.Array) -> bool:
+    """Whether rows rise from one to the next, by the first column, then the second, ..."""
+    table = pa.table(list(columns), [str(number) for number in range(len(columns))])
+    order = pc.sort_indices(table, [(name, "ascending") for name in table.column_names])
+    there = pa.array(range(len(table)), order.type)
+    return bool(order.equals(there)) and len(table.group_by(table.column_names).aggregate([])) == len(table)
+
+
+def _children(structs: Any) -> dict[str, pa.Array]:
+    return {structs.type.field(number).name: array for number, array in enumerate(structs.flatten())}

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, get_args
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from testimonia import tables
 from testimonia.adjudication import PROVENANCES
@@ -29,9 +31,11 @@ from testimonia.document import (
 from testimonia.errors import Finding
 from testimonia.language import Language
 from testimonia.scheme import Scheme, column
+from testimonia.screening import Screen
 from testimonia.seeds import TRANSLATIONS, ZONES
 
 Json = dict[str, Any]
+FINDINGS = pa.schema([(name, pa.string()) for name in ("id", "severity", "place", "message")])
 _MAY_BE_NULL = ("bound", "value_min", "value_max", "unit")  # of a mention that has no value
 
 
@@ -61,49 +65,72 @@ def check_schema(config: str, actual: pa.Schema, scheme: Scheme) -> list[Finding
     return findings
 
 
-def golds_of(rows: list[Json], scheme: Scheme) -> tuple[list[Gold], list[Finding]]:
-    """The documents, spans and relations in rows of the config `documents`, and what cannot be read as such."""
+def check_documents(batch: pa.RecordBatch, screen: Screen) -> pa.RecordBatch:
+    """The findings (schema FINDINGS) on documents in rows of the config `documents`, in their order.
+
+    Those of which the screen proves that nothing is wrong are not read as objects.
+    """
+    found: list[Finding] = []
+    for row in batch.take(pa.array(np.flatnonzero(screen.suspects(batch)))).to_pylist():
+        found += check_row(row, screen.scheme, screen.languages)
+    return pa.RecordBatch.from_pylist([finding.as_json() for finding in found], schema=FINDINGS)
+
+
+def findings_of(batch: pa.RecordBatch) -> list[Finding]:
+    """The rows of FINDINGS as objects."""
+    return [Finding(row["place"], row["id"], row["message"], row["severity"]) for row in batch.to_pylist()]
+
+
+def check_row(row: Json, scheme: Scheme, languages: Mapping[str, Language]) -> list[Finding]:
+    """Every finding on one document in a row of the config `documents`."""
+    gold, findings = gold_of_row(row, scheme)
+    return findings + (check_golds([gold], scheme, languages) if gold else [])
+
+
+def check_ids(doc_ids: pa.ChunkedArray) -> list[Finding]:
+    """Ids of documents that stand more than once."""
+    counts = doc_ids.drop_null().value_counts()
+    twice = counts.filter(pc.greater(counts.field("counts"), 1)).to_pylist()
+    message = "the id stands {} times; ids are unique"
+    return [Finding(one["values"], "document-duplicate", message.format(one["counts"])) for one in twice]
+
+
+def gold_of_row(row: Json, scheme: Scheme) -> tuple[Gold | None, list[Finding]]:
+    """The document, spans and relations of a row of the config `documents`, and what cannot be read as such."""
     findings: list[Finding] = []
-    golds = []
-    for row in rows:
-        null = [name for name in ("doc_id", "language", "text", "spans", "relations", "zones") if row[name] is None]
-        null += [name for name in ("spans", "relations", "zones") if None in (row[name] or ())]
-        null += ["zones" for zone in row["zones"] or () if zone and None in zone.values()][:1]
-        if null:
-            findings.append(Finding(str(row["doc_id"]), "null", f"{', '.join(null)} is null or holds a null"))
-            continue
-        document = Document(
-            doc_id=row["doc_id"],
-            language=row["language"],
-            text=row["text"],
-            title=row["title"] or "",
-            translation=row["translation"] or "unknown",
-            fold=row["fold"] or 0,
-            zones=tuple(Zone(zone["start"], zone["end"], zone["kind"]) for zone in row["zones"]),
-        )
-        for zone in document.zones:
-            if not 0 <= zone.start < zone.end <= len(document.text) or zone.kind not in ZONES:
-                message = f"[{zone.start}, {zone.end}) {zone.kind} leaves the text or is of no known kind"
-                findings.append(Finding(document.doc_id, "zone", message))
-        if document.translation not in TRANSLATIONS:
-            findings.append(Finding(document.doc_id, "translation-unknown", f"translation is {document.translation!r}"))
-        if row["text_sha256"] != document.text_sha256:
-            findings.append(Finding(document.doc_id, "text-hash", "text_sha256 is not the hash of the text"))
-        spans, found = _spans(document, row["spans"], scheme)
-        findings += found
-        relations, found = _read_relations(document, row["relations"], spans, scheme)
-        findings += found
-        words = {str(span["id"]): span["provenance"] for span in row["spans"]}
-        for place, word in words.items():
-            if word not in PROVENANCES:
-                message = f"provenance is {word!r}, not one of {', '.join(PROVENANCES)}"
-                findings.append(Finding(place, "provenance-unknown", message))
-        provenance = tuple(words[place] for place in spans)
-        golds.append(Gold(document, tuple(spans.values()), tuple(relations), provenance=provenance))
-    for doc_id, count in Counter(gold.document.doc_id for gold in golds).items():
-        if count > 1:
-            findings.append(Finding(doc_id, "document-duplicate", f"the id stands {count} times; ids are unique"))
-    return golds, findings
+    null = [name for name in ("doc_id", "language", "text", "spans", "relations", "zones") if row[name] is None]
+    null += [name for name in ("spans", "relations", "zones") if None in (row[name] or ())]
+    null += ["zones" for zone in row["zones"] or () if zone and None in zone.values()][:1]
+    if null:
+        return None, [Finding(str(row["doc_id"]), "null", f"{', '.join(null)} is null or holds a null")]
+    document = Document(
+        doc_id=row["doc_id"],
+        language=row["language"],
+        text=row["text"],
+        title=row["title"] or "",
+        translation=row["translation"] or "unknown",
+        fold=row["fold"] or 0,
+        zones=tuple(Zone(zone["start"], zone["end"], zone["kind"]) for zone in row["zones"]),
+    )
+    for zone in document.zones:
+        if not 0 <= zone.start < zone.end <= len(document.text) or zone.kind not in ZONES:
+            message = f"[{zone.start}, {zone.end}) {zone.kind} leaves the text or is of no known kind"
+            findings.append(Finding(document.doc_id, "zone", message))
+    if document.translation not in TRANSLATIONS:
+        findings.append(Finding(document.doc_id, "translation-unknown", f"translation is {document.translation!r}"))
+    if row["text_sha256"] != document.text_sha256:
+        findings.append(Finding(document.doc_id, "text-hash", "text_sha256 is not the hash of the text"))
+    spans, found = _spans(document, row["spans"], scheme)
+    findings += found
+    relations, found = _read_relations(document, row["relations"], spans, scheme)
+    findings += found
+    words = {str(span["id"]): span["provenance"] for span in row["spans"]}
+    for place, word in words.items():
+        if word not in PROVENANCES:
+            message = f"provenance is {word!r}, not one of {', '.join(PROVENANCES)}"
+            findings.append(Finding(place, "provenance-unknown", message))
+    provenance = tuple(words[place] for place in spans)
+    return Gold(document, tuple(spans.values()), tuple(relations), provenance=provenance), findings
 
 
 def _spans(document: Document, rows: list[Json], scheme: Scheme) -> tuple[dict[str, Span], list[Finding]]:
@@ -169,23 +196,21 @@ def check_golds(golds: list[Gold], scheme: Scheme, languages: Mapping[str, Langu
     return findings
 
 
-def check_derived(
-    config: str, rows: list[Json], golds: list[Gold], scheme: Scheme, languages: Mapping[str, Language]
-) -> list[Finding]:
-    """Whether the rows of a derived config are those that the documents give."""
-    return _disagreement(config, "doc_id", rows, tables.rows(config, scheme, languages, golds))
+def check_derived(config: str, first: int, rows: list[Json], expected: list[Json]) -> list[Finding]:
+    """Whether rows of a derived config, from the number `first` on, are those that the documents give."""
+    return _disagreement(config, "doc_id", rows, expected, first)
 
 
-def _disagreement(config: str, key: str, rows: list[Json], expected: list[Json]) -> list[Finding]:
+def _disagreement(config: str, key: str, rows: list[Json], expected: list[Json], first: int = 0) -> list[Finding]:
     """A finding on the first row that is not as expected."""
-    if len(rows) != len(expected):
-        message = f"has {len(rows)} rows, the documents give {len(expected)}"
-        return [Finding(config, "config-disagrees", message)]
-    for index, (actual, wanted) in enumerate(zip(rows, expected, strict=True)):
+    for index, (actual, wanted) in enumerate(zip(rows, expected, strict=False)):
         if actual != wanted:
             names = ", ".join(name for name in wanted if actual.get(name) != wanted[name])
             message = f"{names} differ from what the documents give"
-            return [Finding(f"{config} row {index} ({wanted[key]})", "config-disagrees", message)]
+            return [Finding(f"{config} row {first + index} ({wanted[key]})", "config-disagrees", message)]
+    if len(rows) != len(expected):
+        message = f"has {len(rows)} rows, the documents give {len(expected)}"
+        return [Finding(config, "config-disagrees", message)]
     return []
 
 

@@ -1,0 +1,560 @@
+"""Which documents of a batch may have something wrong, told from Arrow columns.
+
+The rules are those of `checks` and of the reading in `validation`, which look at one document after the other and say
+what is wrong. A screen only has to prove that they would say nothing, and may prove it in a cheaper way: a word whose
+characters and neighbours are plain begins and ends on token edges; a stretch without any sentence-ending mark crosses
+no sentence; what has been proven of the same words under the same label once need not be again. Documents of which it
+proves nothing are suspects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import regex
+from numpy.typing import NDArray
+
+from testimonia.adjudication import PROVENANCES
+from testimonia.checks import check_bounds
+from testimonia.document import Span
+from testimonia.language import Language, without_marks
+from testimonia.matching import Floats, Ints, Spans, overlapping, runs
+from testimonia.scheme import Attribute, Label, Rule, Scheme, column
+from testimonia.seeds import TRANSLATIONS, ZONES
+
+Mask = NDArray[np.bool_]
+Kinds = NDArray[np.uint16]
+Points = NDArray[np.uint32]
+Cells = dict[str, Any]  # pyarrow Arrays by name
+
+# What a character is, as far as it is below _FAR, all others being odd; the classes may be added up.
+_FAR = 0x3000
+_ALL = 0x110000
+_WORD, _DIGIT, _MARK, _SPACE, _LINE, _BREAK, _JOIN, _STOP, _QUOTE, _ODD = (1 << n for n in range(10))
+_HARD = _SPACE | _LINE | _BREAK  # a token ends before it and begins after it, whatever else is there
+_BREAKING = '([{«“„‹)]}»”…!?؟/›-–%°"'
+_JOINING = ".,;:،؛'’‘"
+_HARMLESS = "([{«“„‹)]}»”/›-–%°\",،'’‘‰٪"  # marks that end no sentence
+_AROUND = 20  # characters that are looked through for the next hard one
+_PREFIX = 6  # letters of a first word that are compared with those of function words
+_TABLE = 1 << 17
+_MOST = 2_000_000  # words that are remembered
+_REQUIRED = {
+    "spans": ("id", "start", "end", "label", "text"),
+    "relations": ("id", "label", "head", "tail"),
+    "zones": ("start", "end", "kind"),
+}
+
+
+class Screen:
+    """The screen of a scheme and its languages. It remembers what it has proven of words, nothing else."""
+
+    def __init__(self, scheme: Scheme, languages: Mapping[str, Language]) -> None:
+        self.scheme, self.languages = scheme, languages
+        self._languages = list(languages.values())
+        self._codes = pa.array(list(languages), pa.string())
+        self._proclitics = _proclitics(self._languages)
+        self._listed, self._openings = _listed(self._languages), _openings(self._languages)
+        self._longest = max((len(word) for one in self._languages for word in _opening(one)), default=0)
+        # Whether a word is split by nothing but what ends in an apostrophe.
+        self._elisions = np.array(
+            [not one.proclitics and all(elision.endswith("'") for elision in one.elisions) for one in self._languages]
+        )
+        self._overlaps = _overlaps(scheme)
+        self._clean: dict[tuple[bytes, *tuple[int, ...]], bool] = {}
+
+    def suspects(self, batch: pa.RecordBatch) -> Mask:
+        """Of documents in rows of the config `documents`, those of which nothing is proven, (d,)."""
+        lists = {name: batch[name].flatten() for name in _REQUIRED}
+        cells = {name: _children(values) for name, values in lists.items()}
+        needed = [batch[name] for name in ("doc_id", "language", "text", "text_sha256", *_REQUIRED)]
+        needed += [*lists.values(), *(cells[name][one] for name, names in _REQUIRED.items() for one in names)]
+        if any(array.null_count for array in needed) or not self._languages:
+            return np.ones(batch.num_rows, bool)
+        found = _documents(batch)
+        languages = _ints(pc.fill_null(pc.index_in(batch["language"], self._codes), -1))
+        found |= languages < 0
+        rows = {name: np.repeat(np.arange(batch.num_rows), _ints(pc.list_value_length(batch[name]))) for name in lists}
+        lengths = _ints(pc.utf8_length(batch["text"]))
+        spans, wrong = _bounded(rows["spans"], cells["spans"], len(self.scheme.labels), lengths)
+        place = _places(spans, self.scheme)
+        ids = pc.binary_join_element_wise(batch["doc_id"].take(pa.array(spans.document)), *place, "")
+        wrong |= _unequal(cells["spans"]["id"], ids)
+        wrong |= _unlisted(cells["spans"]["provenance"], PROVENANCES)
+        wrong |= _ints(pc.utf8_length(cells["spans"]["text"])) != spans.end - spans.start
+        wrong |= self._attributes(spans.label, cells["spans"])
+        crowded, overlapping_ = self._overlapping(spans)
+        wrong[overlapping_] = True
+        good = np.flatnonzero(~wrong)
+        quotes = cells["spans"]["text"].take(pa.array(good))
+        wrong[good] = self._words(spans.take(good), quotes, batch["text"], lengths, np.maximum(languages, 0))
+        found[spans.document[wrong]] = True
+        found[_zones(rows["zones"], cells["zones"], spans, lengths)] = True
+        if len(rows["relations"]):
+            joined = self._relations(rows["relations"], cells["relations"], spans, cells["spans"]["id"], crowded)
+            found[rows["relations"][joined]] = True
+        return found
+
+    def _attributes(self, label: Ints, cells: Cells) -> Mask:
+        """Spans with an attribute that is missing, not theirs, of no allowed value, or against a rule, (n,)."""
+        wrong = np.zeros(len(label), bool)
+        for number, one in enumerate(self.scheme.labels):
+            own = label == number
+            rows = np.flatnonzero(own)
+            values = {a.name: cells[column(one.name, a.name)].take(pa.array(rows)) for a in one.attributes}
+            there = {name: _valid(array) for name, array in values.items()}
+            for attribute in one.attributes:
+                array, present = cells[column(one.name, attribute.name)], there[attribute.name]
+                if len(array) - array.null_count > np.count_nonzero(present):
+                    wrong |= _valid(array) & ~own
+                if attribute.required:
+                    wrong[rows] |= ~present
+                wrong[rows] |= present & ~self._allowed(attribute, values)
+            for rule in one.rules:
+                wrong[rows] |= _broken(rule, values, there)
+        return wrong
+
+    def _allowed(self, attribute: Attribute, values: Cells) -> Mask:
+        """Where the value of an attribute, if there is one, is as the scheme says, (n,)."""
+        array = values[attribute.name]
+        if attribute.type == "number":
+            finite: Mask = np.isfinite(_floats(array))
+            return finite
+        good = np.ones(len(array), bool)
+        if attribute.type == "choice":
+            good &= ~_unlisted(array, attribute.values)
+        if attribute.pattern:
+            good &= _matching(array, attribute.pattern)
+        if attribute.type == "entity":
+            registry = self.scheme.registries[attribute.registry]
+            row = pc.index_in(array, pa.array(list(registry), pa.string()))
+            good &= _valid(row)
+            for name in attribute.same:
+                expected = pa.array([getattr(entity, name, None) for entity in registry.values()], pa.string())
+                good &= ~_unequal(values[name], expected.take(row)) if name in values else False
+        return good
+
+    def _words(self, spans: Spans, quotes: Any, texts: Any, lengths: Ints, languages: Ints) -> Mask:
+        """Spans that say another text than theirs, or whose bounds are not proven to be right, (n,)."""
+        if not len(spans):
+            return np.zeros(0, bool)
+        text = _code_points("\n" + _joined(texts, "\n") + "\n")  # what is before and after a text is a line's end
+        kinds = _kinds()
+        first = np.cumsum(lengths + 1) - lengths
+        sizes = spans.end - spans.start
+        begin = first[spans.document] + spans.start
+        end = begin + sizes
+        places, heads = runs(begin, sizes), np.cumsum(sizes) - sizes
+        letters = text[places]
+        wrong: Mask = np.logical_or.reduceat(letters != _code_points(_joined(quotes, "")), heads)
+
+        inside = kinds[letters]
+        point = np.flatnonzero(letters == ord("."))
+        inside[point[(kinds[text[places[point] + 1]] & _DIGIT) != 0]] = _JOIN  # no sentence ends there
+        within = np.bitwise_or.reduceat(inside, heads)
+        plain = _any(inside[heads] & _WORD) & ~_any(within & (_ODD | _STOP | _LINE))
+        low, high = _extended(text, begin, end)
+        plain &= low >= 0
+        language = languages[spans.document]
+        ends = np.flatnonzero((inside & _WORD) == 0)  # of words, as far as they lie in spans
+        size = np.minimum(np.append(ends, len(places))[np.searchsorted(ends, heads)] - heads, sizes)
+        word = begin + size
+        listed, opened = self._first_words(text, begin, word, language)
+        limit = self._limits(spans.label, sizes, inside, letters, language)
+        tail = (inside[heads + sizes - 1] & _WORD) == 0
+        head = opened | (low < begin)
+        whole = listed | (limit > 0) | (high > end) | (head & tail)
+        whole |= (size < sizes) & _any(kinds[text[word]] & (_MARK | _QUOTE))
+
+        # What is doubted of a span is looked at once for all that are alike in it: all its words; no more than their
+        # shape, where the doubt is of the last character; the first word, or as much of it as makes a difference.
+        columns = (low, high, begin - low, end - low, limit, language)
+        rows = np.flatnonzero(plain & whole & ~wrong)
+        wrong[rows] = ~self._proven(text, *(values[rows] for values in columns))
+        rows = np.flatnonzero(plain & tail & ~whole & ~wrong)
+        shape = text[runs(begin[rows], sizes[rows])]
+        shape[_any(kinds[shape] & _WORD)] = ord("x")
+        stop = np.cumsum(sizes[rows])
+        wrong[rows] = ~self._proven(shape, stop - sizes[rows], stop, 0 * rows, sizes[rows], limit[rows], language[rows])
+        rows = np.flatnonzero(plain & head & ~whole & ~wrong)
+        stop = np.where(self._elisions[language], begin + 1, word)
+        columns = (low, stop, begin - low, stop - low, limit, language)
+        wrong[rows] = ~self._proven(text, *(values[rows] for values in columns))
+        rows = np.flatnonzero(~plain & ~wrong)
+        wrong[rows] = ~self._proven_in_line(spans.take(rows), texts, language[rows])
+        return wrong
+
+    def _first_words(self, text: Points, begin: Ints, end: Ints, language: Ints) -> tuple[Mask, Mask]:
+        """Whether a first word may be one that is looked at: a listed one; one that a proclitic may open, (n,)."""
+        key, opened = language.astype(np.uint64), np.zeros(len(begin), bool)
+        lower, last = _lower(), len(text) - 1
+        for place in range(_PREFIX):
+            at = begin + place
+            key = _mixed(key, np.where(at < end, lower[text[np.minimum(at, last)]], 0))
+            if place < self._longest:
+                opened |= self._openings[key % _TABLE]
+        return self._listed[key % _TABLE], opened
+
+    def _limits(self, label: Ints, sizes: Ints, inside: Kinds, letters: Points, language: Ints) -> Ints:
+        """How many tokens a span may have, where it may have more; else 0, (n,).
+
+        Counted are its words, its marks, and the letters at the head of a word that may be proclitics.
+        """
+        most = np.array([one.max_tokens for one in self.scheme.labels])[label]
+        some = (most > 0) & (sizes > most)
+        rows = np.flatnonzero(some)
+        limits = np.zeros(len(label), np.int64)
+        if len(rows):
+            mine = np.repeat(some, sizes)
+            heads = np.cumsum(sizes[rows]) - sizes[rows]
+            word = _any(inside[mine] & _WORD)
+            within = np.append(False, word[1:] & word[:-1])
+            within[heads] = False
+            count = (~within & ~_any(inside[mine] & (_SPACE | _LINE))).astype(np.int64)
+            may = self._proclitics[np.repeat(language[rows], sizes[rows]), letters[mine]]
+            split = may & ~within
+            while split.any():
+                count += split
+                split = np.append(False, split[:-1]) & within & may
+            limits[rows] = np.where(np.add.reduceat(count, heads) > most[rows], most[rows], 0)
+        return limits
+
+    def _proven(self, text: Points, low: Ints, high: Ints, *columns: Ints) -> Mask:
+        """Whether nothing is wrong with spans that stand in words apart from all others, (n,).
+
+        `columns`: start and end of each, counted from `low`, how many tokens it may have, and its language.
+        """
+        if len(self._clean) > _MOST:
+            self._clean.clear()
+        good = np.empty(len(low), bool)
+        for row, (left, right, *what) in enumerate(zip(*(c.tolist() for c in (low, high, *columns)), strict=True)):
+            key = (text[left:right].tobytes(), *what)
+            known = self._clean.get(key)
+            if known is None:
+                words = key[0].decode("utf-32-le")
+                known = self._clean[key] = self._is_clean(words, [(0, len(words))], *what)
+            good[row] = known
+        return good
+
+    def _proven_in_line(self, spans: Spans, texts: Any, language: Ints) -> Mask:
+        """Whether nothing is wrong with spans, looked at in the line that they stand in, (n,)."""
+        good = np.zeros(len(spans), bool)
+        most = np.array([one.max_tokens for one in self.scheme.labels])[spans.label]
+        columns = (spans.document, spans.start, spans.end, most, language)
+        for row, (document, start, end, *what) in enumerate(zip(*(values.tolist() for values in columns), strict=True)):
+            text = texts[document].as_py()
+            left, right = text.rfind("\n", 0, start) + 1, text.find("\n", start)
+            line = text[left : len(text) if right < 0 else right]
+            if end - left <= len(line):
+                sentences = self._languages[what[1]].sentences(line)
+                good[row] = self._is_clean(line, sentences, start - left, end - left, *what)
+        return good
+
+    def _is_clean(
+        self, text: str, sentences: list[tuple[int, int]], start: int, end: int, most: int, language: int
+    ) -> bool:
+        spoken = self._languages[language]
+        edges = {edge for token in spoken.tokens(text) for edge in token}
+        label = Label("", "", "", "", (), max_tokens=most)
+        return next(check_bounds(text, Span(start, end, ""), label, spoken, edges, sentences), None) is None
+
+    def _overlapping(self, spans: Spans) -> tuple[Ints, Ints]:
+        """Spans that share a character with another; and those that may not, or that stand twice."""
+        width = int(spans.end.max(initial=0)) + 1
+        place, end = spans.document * width + spans.start, spans.document * width + spans.end
+        order = np.arange(len(place)) if (place[1:] >= place[:-1]).all() else np.argsort(place, kind="stable")
+        begins = np.append(True, place[order][1:] >= np.maximum.accumulate(end[order])[:-1])[: len(order)]
+        crowded = order[~(begins & np.append(begins[1:], True))] if len(order) else order
+        some = spans.take(crowded)
+        i, j = overlapping(some, some)
+        i, j = i[i != j], j[i != j]
+        one, other = some.take(i), some.take(j)
+        equal = (one.start == other.start) & (one.end == other.end)
+        allowed = np.zeros(len(i), bool)
+        for outer, inner in ((one, other), (other, one)):
+            covers = (outer.start <= inner.start) & (inner.end <= outer.end)
+            allowed |= covers & self._overlaps[outer.label, inner.label, equal.astype(np.int64)]
+        return crowded, crowded[i[~allowed | (equal & (one.label == other.label))]]
+
+    def _relations(self, document: Ints, cells: Cells, spans: Spans, ids: Any, crowded: Ints) -> Mask:
+        """Relations that are not as the scheme says, or of which that is not proven, (r,)."""
+        kinds = self.scheme.relations
+        label = _ints(cells["label"])
+        if not len(spans) or not kinds or not ((label >= 0) & (label < len(kinds))).all():
+            return np.ones(len(label), bool)
+        both = pa.concat_arrays([cells["head"], cells["tail"]])
+        head, tail = _ints(pc.fill_null(pc.index_in(both, ids), -1)).reshape(2, -1)
+        wrong: Mask = (head < 0) | (tail < 0) | (spans.document[head] != document) | (spans.document[tail] != document)
+        arrow = pa.array([f">{name}>" for name in self.scheme.relation_names]).take(pa.array(label))
+        end = _places(spans.take(tail), self.scheme)[1:]
+        wrong |= _unequal(cells["id"], pc.binary_join_element_wise(cells["head"], arrow, *end, ""))
+        wrong |= head == tail
+        _, row, count = np.unique(
+            (label * len(spans) + head) * len(spans) + tail, return_inverse=True, return_counts=True
+        )
+        wrong |= count[row] > 1
+        names = self.scheme.label_names
+        width = int(spans.end.max()) + 1
+        bounds = (spans.document * width + spans.start) * width + spans.end  # may run over; equal ones stay equal
+        for number, one in enumerate(kinds):
+            mine = np.flatnonzero(label == number)
+            of, to = head[mine], tail[mine]
+            bad = ~_among(names, one.heads)[spans.label[of]] | ~_among(names, one.tails)[spans.label[to]]
+            if one.prefer:
+                better = crowded[_among(names, [one.prefer])[spans.label[crowded]]]
+                bad |= ~_among(names, [one.prefer])[spans.label[to]] & np.isin(bounds[to], bounds[better])
+            if one.unless:
+                barred = label == self.scheme.relation_names.index(one.unless)
+                bad |= np.isin(of * len(spans) + bounds[to], head[barred] * len(spans) + bounds[tail[barred]])
+            if one.max:
+                bad |= np.bincount(np.maximum(of, 0), minlength=len(spans))[of] > one.max
+            if one.acyclic:
+                bad |= np.isin(to, of)
+            wrong[mine] |= bad
+        return wrong
+
+
+def _documents(batch: pa.RecordBatch) -> Mask:
+    """Documents whose text has another hash than they say, or whose translation is of no known kind, (d,)."""
+    pairs = zip(batch["text"].cast(pa.binary()), batch["text_sha256"].to_pylist(), strict=True)
+    hashed = [hashlib.sha256(text.as_buffer()).hexdigest() == said for text, said in pairs]
+    return ~np.array(hashed, bool) | _unlisted(pc.fill_null(batch["translation"], "unknown"), (*TRANSLATIONS, ""))
+
+
+def _bounded(document: Ints, cells: Cells, labels: int, lengths: Ints) -> tuple[Spans, Mask]:
+    """The spans, those that leave their text or have no label moved to its beginning; and which these are, (n,)."""
+    start, end, label = (_ints(cells[name]) for name in ("start", "end", "label"))
+    wrong = (start < 0) | (start >= end) | (end > lengths[document]) | (label < 0) | (label >= labels)
+    if wrong.any():
+        start, end, label = np.where(wrong, 0, start), np.where(wrong, 1, end), np.where(wrong, 0, label)
+    return Spans(document, start, end, label), wrong
+
+
+def _places(spans: Spans, scheme: Scheme) -> list[Any]:
+    """What makes up the ids of spans after that of the document, such as `:`, `0`, `-`, `11`, `:ACTOR`."""
+    start, end = (pa.array(values).cast(pa.string()) for values in (spans.start, spans.end))
+    labels = pa.array([f":{name}" for name in scheme.label_names]).take(pa.array(spans.label))
+    return [pa.scalar(":"), start, pa.scalar("-"), end, labels]
+
+
+def _among(names: Sequence[str], some: Sequence[str]) -> Mask:
+    return np.array([name in some for name in names])
+
+
+def _zones(document: Ints, cells: Cells, spans: Spans, lengths: Ints) -> Ints:
+    """Documents with a zone that leaves the text or is of no known kind, or with a span in boilerplate."""
+    start, end = _ints(cells["start"]), _ints(cells["end"])
+    wrong = (start < 0) | (start >= end) | (end > lengths[document]) | _unlisted(cells["kind"], ZONES)
+    rows = np.flatnonzero(~wrong & ~_unlisted(cells["kind"], ("boilerplate",)))
+    barred = Spans(document[rows], start[rows], end[rows], np.zeros_like(rows))
+    touched, _ = overlapping(barred, spans) if len(rows) else (rows, rows)
+    return np.append(document[wrong], barred.document[touched])
+
+
+def _extended(text: Points, begin: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """Bounds widened to the next hard character on either side, where a token surely ends; the first -1 if none is
+    near, or a character between them that needs a closer look."""
+    low, high, kinds = begin.copy(), end.copy(), _kinds()
+    for bound, step, back in ((low, -1, 1), (high, 1, 0)):
+        waiting: Ints = np.arange(len(begin))
+        for _ in range(_AROUND):
+            here = np.clip(bound[waiting] - back, 0, len(text) - 1)
+            kind = kinds[text[here]]
+            hard = _any(kind & _HARD)
+            if step > 0:
+                beyond = kinds[text[np.minimum(here + 1, len(text) - 1)]]
+                hard |= _any(kind & _JOIN) & _any(beyond & (_HARD | _JOIN))
+            low[waiting[~hard & _any(kind & (_ODD | _STOP))]] = -1
+            waiting = waiting[~hard]
+            waiting = waiting[low[waiting] >= 0]
+            if not len(waiting):
+                break
+            bound[waiting] += step
+        low[waiting] = -1
+    return low, high
+
+
+def _broken(rule: Rule, values: Cells, there: Mapping[str, Mask]) -> Mask:
+    """Where a rule applies and is not proven to hold, (n,)."""
+    applies: Mask = np.ones(len(next(iter(there.values()))), bool)
+    for name, allowed in rule.when:
+        applies &= there[name] & ~_unlisted(values[name], allowed)
+    wrong: Mask = np.zeros(len(applies), bool)
+    if not applies.any():
+        return wrong
+    for name in rule.require:
+        wrong |= ~there[name]
+    for name in rule.forbid:
+        wrong |= there[name]
+    for names, holds in ((rule.equal, np.equal), (rule.ascending, np.less)):
+        last: Floats = np.zeros(len(applies))
+        given: Mask = np.zeros(len(applies), bool)
+        for name in names:
+            if not pa.types.is_floating(values[name].type):
+                wrong |= there[name]
+                continue
+            number = _floats(values[name])
+            both = given & there[name]
+            wrong |= both & (~holds(last, number) | ((number == 0) & (last == 0)))
+            last, given = np.where(there[name], number, last), given | there[name]
+    for name, pattern in rule.match:
+        number = pa.types.is_floating(values[name].type)
+        wrong |= there[name] if number else there[name] & ~_matching(values[name], pattern)
+    broken: Mask = applies & wrong
+    return broken
+
+
+def _matching(array: Any, pattern: str) -> Mask:
+    """Where a string matches a regular expression as a whole, or is null, (n,)."""
+    words = array.dictionary_encode()
+    good = [_full(pattern, word) for word in words.dictionary.to_pylist()]
+    return np.array([*good, True])[_ints(pc.fill_null(words.indices, len(good)))]
+
+
+@lru_cache(100_000)
+def _full(pattern: str, word: str) -> bool:
+    return re.fullmatch(pattern, word) is not None
+
+
+@cache
+def _kinds() -> Kinds:
+    """What each character is, (_ALL,)."""
+    kinds = np.full(_ALL, _ODD, np.uint16)
+    everything = "".join(map(chr, range(_FAR)))
+    for pattern, kind in (
+        (r"(?!\p{WB=ExtendNumLet})\p{P}", _STOP),
+        (r"(?=\p{WB=Other})\p{S}", 0),
+        (r"(?=\p{WB=ALetter})\p{L}", _WORD),
+        (r"(?=\p{WB=Numeric})\p{Nd}", _WORD | _DIGIT),
+        (r"(?=\p{WB=Extend})\p{Mn}", _MARK),
+    ):
+        kinds[[ord(one) for one in regex.findall(pattern, everything)]] = kind
+    # Letters that become several in lower case, or one or another by what follows.
+    kinds[[ord(one) for one in everything if len(one.lower()) > 1 or one in "Σς"]] = _ODD
+    kinds[[ord(one) for one in _HARMLESS]] &= ~np.uint16(_STOP)
+    for some, kind in ((" \u00a0", _SPACE), ("\n", _LINE)):
+        kinds[[ord(one) for one in some]] = kind
+    for some, kind in ((_BREAKING, _BREAK), (_JOINING, _JOIN), ("'’‘", _QUOTE)):
+        kinds[[ord(one) for one in some]] |= kind
+    return kinds
+
+
+@cache
+def _lower() -> NDArray[np.uint64]:
+    """The lower-case twin of each character below _FAR, else the character, (_ALL,)."""
+    lower = np.arange(_ALL, dtype=np.uint64)
+    lower[:_FAR] = [ord(chr(code).lower()[0]) for code in range(_FAR)]
+    return lower
+
+
+def _mixed(key: NDArray[np.uint64], letter: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    mixed = (key ^ letter) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    return mixed
+
+
+def _hashes(number: int, word: str) -> list[int]:
+    """Rows of the first letters of a word in a table, up to _PREFIX of them; the last is that of the word."""
+    key, found = np.array([number], np.uint64), []
+    for letter in (word + "\0" * _PREFIX)[:_PREFIX]:
+        key = _mixed(key, np.array([ord(letter)], np.uint64))
+        found.append(int(key[0]) % _TABLE)
+    return found
+
+
+def _listed(languages: Sequence[Language]) -> Mask:
+    """A table of the words whose place in a span is looked at: function words, and proclitics with their hosts."""
+    table = np.zeros(_TABLE, bool)
+    for number, language in enumerate(languages):
+        words = {*language.function_words, *language.cues}
+        words |= {proclitic.letter + host for proclitic in language.proclitics for host in proclitic.hosts}
+        table[[_hashes(number, without_marks(word.lower()))[-1] for word in words]] = True
+    return table
+
+
+def _openings(languages: Sequence[Language]) -> Mask:
+    """A table of the letters that may be a proclitic at the beginning of a word, with those that they stand before."""
+    table = np.zeros(_TABLE, bool)
+    for number, language in enumerate(languages):
+        for word in _opening(language):
+            table[_hashes(number, word)[min(len(word), _PREFIX) - 1]] = True
+    return table
+
+
+def _opening(language: Language) -> list[str]:
+    return [
+        proclitic.letter + letters
+        for proclitic in language.proclitics
+        for letters in ([""] if proclitic.otherwise else proclitic.before)
+    ]
+
+
+def _proclitics(languages: Sequence[Language]) -> Mask:
+    """Whether a letter may be a proclitic of a language, (languages, _ALL)."""
+    table = np.zeros((len(languages), _ALL), bool)
+    for number, language in enumerate(languages):
+        for proclitic in language.proclitics:
+            table[number, ord(proclitic.letter[0])] = True
+    return table
+
+
+def _overlaps(scheme: Scheme) -> Mask:
+    """Whether a span of a label may lie in one of another, (outer, inner, with equal bounds)."""
+    table = np.zeros((len(scheme.labels), len(scheme.labels), 2), bool)
+    names = scheme.label_names
+    for one in scheme.overlaps:
+        table[names.index(one.outer), names.index(one.inner)] |= [True, one.equal]
+    return table
+
+
+def _children(structs: Any) -> Cells:
+    return {structs.type.field(number).name: array for number, array in enumerate(structs.flatten())}
+
+
+def _ints(array: Any) -> Ints:
+    found: Ints = array.to_numpy(zero_copy_only=False).astype(np.int64)
+    return found
+
+
+def _floats(array: Any) -> Floats:
+    """Numbers, with 0 where there is none."""
+    found: Floats = pc.fill_null(array, 0.0).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _valid(array: Any) -> Mask:
+    found: Mask = array.is_valid().to_numpy(zero_copy_only=False)
+    return found
+
+
+def _unlisted(array: Any, values: Sequence[str]) -> Mask:
+    """Where a string is none of these, or null, (n,)."""
+    return ~_valid(pc.index_in(array, pa.array(values, pa.string())))
+
+
+def _unequal(one: Any, other: Any) -> Mask:
+    """Where two strings differ, or just one of them is null, (n,)."""
+    same = pc.fill_null(pc.equal(one, other), False).to_numpy(zero_copy_only=False)
+    found: Mask = ~same & (_valid(one) | _valid(other))
+    return found
+
+
+def _any(flags: NDArray[Any]) -> Mask:
+    found: Mask = np.not_equal(flags, 0)
+    return found
+
+
+def _joined(strings: Any, between: str) -> str:
+    whole = pa.ListArray.from_arrays(pa.array([0, len(strings)], pa.int32()), strings)
+    return str(pc.binary_join(whole, between)[0].as_py())
+
+
+def _code_points(text: str) -> Points:
+    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
