@@ -69,11 +69,11 @@ def read_documents(path: Path) -> list[Document]:
 
     Raises InputError where one of the three is not there, or a doc_id stands twice.
     """
-    files = _files(path)
+    files = files_of(path)
     if all(file.suffix.lower() == ".parquet" for file in files):
         rows = [(f"{file}[{n}]", row) for file in files for n, row in enumerate(_texts(file))]
     else:
-        rows = [entry for file in files for entry in _read_rows(file)]
+        rows = [entry for file in files for entry in read_rows(file)]
     documents: dict[str, Document] = {}
     for place, row in rows:
         values = row if isinstance(row, dict) else {}
@@ -105,7 +105,7 @@ def _texts(path: Path) -> list[Json]:
 
 def read_records(path: Path) -> list[tuple[str, Any]]:
     """The records of a JSONL or JSON file, each with its place. Raises InputError."""
-    rows = [entry for file in _files(path) for entry in _read_rows(file)]
+    rows = [entry for file in files_of(path) for entry in read_rows(file)]
     if not rows:
         raise InputError(f"{path}: is empty; give one record a line")
     return rows
@@ -201,8 +201,18 @@ def tokens_of(gold: object) -> Tokens | None:
     return found or None
 
 
+def reading_of_table(table: pa.Table, where: str) -> Reading:
+    """Documents with nested spans, or tags with their tokens, in an Arrow table. Raises InputError."""
+    return _of_table(table, where, None)
+
+
+def reading_of_rows(places: Sequence[tuple[str, Any]], gold: Extraction | None, model: str | None) -> Reading:
+    """Records, each with the place where it stands. Raises InputError."""
+    return _of_places(list(places), gold, None, model)
+
+
 def _rows_or_table(path: Path, gold: Extraction | None, tokens: Tokens | None, model: str | None) -> Reading:
-    files = _files(path)
+    files = files_of(path)
     if all(file.suffix.lower() == ".parquet" for file in files):
         tables = [read_parquet(file) for file in files]
         if len({(table.schema.metadata or {}).get(b"huggingface") for table in tables}) > 1:
@@ -212,7 +222,7 @@ def _rows_or_table(path: Path, gold: Extraction | None, tokens: Tokens | None, m
         except pa.ArrowException as error:
             raise InputError(f"{path}: files of different columns: {error}; give them one by one") from None
         return _of_table(table, str(path), tokens)
-    rows: list[tuple[str, Any]] = [entry for file in files for entry in _read_rows(file)]
+    rows: list[tuple[str, Any]] = [entry for file in files for entry in read_rows(file)]
     if not rows:
         raise InputError(f"{path}: is empty; a document without spans is a line with an empty list of them")
     return _of_places(rows, gold, tokens, model)
@@ -221,7 +231,8 @@ def _rows_or_table(path: Path, gold: Extraction | None, tokens: Tokens | None, m
 _SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".json")
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """The files of documents at a path: itself, those in its folder documents/, or those in it. Raises InputError."""
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -239,7 +250,7 @@ def _files(path: Path) -> list[Path]:
     raise InputError(f"{path}: holds neither documents/*.parquet nor *.parquet nor *.jsonl; give the files")
 
 
-def _read_rows(path: Path) -> Iterator[tuple[str, Any]]:
+def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
     """The records of a file with their places: one JSON value a line, or one JSON array or object of records."""
     if path.suffix == ".spacy":
         yield from _doc_bin(path)

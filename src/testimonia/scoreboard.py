@@ -231,9 +231,13 @@ class Error:
 
 
 def errors(scores: Scores, most: int = MOST_CASES) -> tuple[list[Error], dict[str, int]]:
-    """The errors in order of place, at most so many of them; and how many there are of each kind."""
-    sides = scores.sides
-    gold, predicted = sides.gold, sides.predictions
+    """The errors in order of place, at most so many of them; and how many there are of each kind.
+
+    None where the documents were too many to be held at once.
+    """
+    if scores.sides is None or scores.pairs is None:
+        return [], dict.fromkeys(ERRORS, 0)
+    gold, predicted = scores.sides.gold, scores.sides.predictions
     i, j = scores.pairs
     kinds = np.where(gold.spans.label[i] == predicted.spans.label[j], 1, 0) + 2 * (
         (gold.spans.start[i] == predicted.spans.start[j]) & (gold.spans.end[i] == predicted.spans.end[j])
@@ -304,7 +308,7 @@ def _reading(side: Extraction, row: int, text: str, left: int, right: int) -> Re
 def scores_html(scores: Scores, title: str, scheme: Scheme | None = None) -> str:
     """One page without anything from elsewhere."""
     colors = {label.name: label.color for label in scheme.labels} if scheme else {}
-    labels = scores.sides.gold.labels
+    labels = scores.sides.gold.labels if scores.sides else scores.settings["labels"]
     palette = {name: colors.get(name) or PALETTE[row % len(PALETTE)] for row, name in enumerate(labels)}
     shown, counts = errors(scores)
     bars = {

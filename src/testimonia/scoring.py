@@ -5,9 +5,11 @@ Counts are made once per block of text; every interval is drawn from those count
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,12 +18,13 @@ import pyarrow.compute as pc
 
 from testimonia.clusters import ClaimScores, read_clusters, score_claims
 from testimonia.errors import Finding, InputError
-from testimonia.extraction import Extraction
+from testimonia.extraction import MOST_PLACES, Extraction
 from testimonia.formats import read_gold, read_predictions, taggable, tokens_of
 from testimonia.language import Language
 from testimonia.matching import Floats, Ints, Pairs, Spans, added
 from testimonia.measures import Accuracy, Interval, Key, Match, Score
 from testimonia.offsets import Ends
+from testimonia.partition import GROUPS, MOST, Part, is_large, parts_of
 from testimonia.resampling import Figure, Resampling
 from testimonia.scheme import Scheme
 from testimonia.sides import Sides, Subset, sides_of
@@ -42,7 +45,8 @@ ByMode = Mapping[str, Score]
 class Scores:
     """What `score` returns; docs/scoring.md says what each is.
 
-    `sides` is what was compared, `pairs` the rows of gold spans and predictions that stand for each other.
+    `sides` is what was compared, `pairs` the rows of gold spans and predictions that stand for each other; neither is
+    kept, and there are no figures by document, where the documents were too many to be held at once.
     """
 
     settings: Json
@@ -61,8 +65,8 @@ class Scores:
     ceiling: ByMode | None
     claims: Mapping[str, ClaimScores] | None
     findings: tuple[Finding, ...]
-    sides: Sides = field(repr=False)
-    pairs: Pairs = field(repr=False)
+    sides: Sides | None = field(repr=False)
+    pairs: Pairs | None = field(repr=False)
 
     def as_json(self) -> Json:
         """Everything but the columns, as dictionaries; docs/scoring.md has the shape."""
@@ -119,6 +123,11 @@ def score(
     checked(matching, drawn)
     known = tuple(scheme.label_names) if scheme else ()
     subset = Subset(as_names(labels), as_names(languages), mapping or {}, known, unit, ends)
+    if is_large(gold) and isinstance(gold, str | Path) and isinstance(predictions, str | Path):
+        if drawn == "sentences" or claims is not None:
+            raise InputError(f"{gold}: has more than {MOST:,} documents; sentences and claims are for fewer")
+        with parts_of(Path(gold), Path(predictions), model) as parts:
+            return _score_parts(parts, subset, matching, Resampling(resamples, seed))
     truth = read_gold(gold)
     reading = read_predictions(predictions, truth, tokens_of(gold), model)
     sides = sides_of(truth, reading.extraction, subset)
@@ -168,40 +177,146 @@ def score_sides(
         found, _, drawn_units[language] = _drawn(here, layout.part(blocks), resampling, drawn)
         by_language[language] = _nested(found)["overall"][""]
     by_document, per_document = _by_document(sides.gold, overall, layout, resampling, drawn)
-    nested = _nested(scores)
-    return Scores(
-        settings={
-            "matching": matching,
-            "labels": list(sides.subset.labels or sides.gold.labels[: sides.known]),
-            "languages": list(sides.subset.languages or by_language),
-            "map": dict(sides.subset.mapping),
-            "unit": sides.subset.unit,
-            "ends": sides.subset.ends,
-            "documents": len(sides.gold),
-            "gold_spans": len(sides.gold.spans),
-            "predicted_spans": len(sides.predictions.spans),
-            "models": sorted(set(sides.predictions.models.drop_null().to_pylist())),
-            "resampled": drawn_units,
-            "resamples": resampling.resamples,
-            "seed": resampling.seed,
-        },
-        overall=nested["overall"][""],
+    return _scores(
+        settings=_settings(sides, matching, resampling, by_language, drawn_units),
+        nested=_nested(scores),
         macro={"labels": macro, "documents": per_document},
-        by_label=nested.get("by_label", {}),
-        by_label_unfiltered=nested.get("by_label_unfiltered", {}),
         by_language=by_language,
         by_document=by_document,
+        confusion=_confusion(sides, pairs),
+        findings=(*sides.findings, *_too_few(sides.gold, drawn_units)),
+        sides=sides,
+        pairs=pairs,
+    )
+
+
+def _settings(
+    sides: Sides, matching: Matching, resampling: Resampling, languages: Iterable[str], drawn: Mapping[str, str]
+) -> Json:
+    return {
+        "matching": matching,
+        "labels": list(sides.subset.labels or sides.gold.labels[: sides.known]),
+        "languages": list(sides.subset.languages or languages),
+        "map": dict(sides.subset.mapping),
+        "unit": sides.subset.unit,
+        "ends": sides.subset.ends,
+        "documents": len(sides.gold),
+        "gold_spans": len(sides.gold.spans),
+        "predicted_spans": len(sides.predictions.spans),
+        "models": sorted(set(sides.predictions.models.drop_null().to_pylist())),
+        "resampled": dict(drawn),
+        "resamples": resampling.resamples,
+        "seed": resampling.seed,
+    }
+
+
+def _scores(nested: Mapping[str, Mapping[str, Mapping[str, Score]]], **more: Any) -> Scores:
+    return Scores(
+        overall=nested["overall"][""],
+        by_label=nested.get("by_label", {}),
+        by_label_unfiltered=nested.get("by_label_unfiltered", {}),
         slices=nested.get("slices", {}),
         attributes=_accuracies(nested.get("attributes", {})),
         linking=_accuracies(nested.get("linking", {})),
         relations=nested.get("relations", {}).get("", {}),
         by_relation=nested.get("by_relation", {}),
-        confusion=_confusion(sides, pairs),
         ceiling=None,
         claims=None,
-        findings=(*sides.findings, *_too_few(sides.gold, drawn_units)),
-        sides=sides,
-        pairs=pairs,
+        **more,
+    )
+
+
+def _score_parts(parts: Iterable[Part], subset: Subset, matching: Matching, resampling: Resampling) -> Scores:
+    """Every figure but those by document, from sums over groups of documents: those are drawn.
+
+    Documents fall into groups by chance, so that the sums of groups vary as those of so many documents at once do, and
+    a draw of groups is as good as one of documents (random groups, Wolter 2007, chapter 2).
+    """
+    sums: dict[tuple[str, Key], Tally] = {}
+    ratios = {mode: np.zeros((GROUPS, 2)) for mode in MODES}
+    settings: Json = {}
+    confusion: dict[str, Counter[str]] = {}
+    findings: dict[str, list[Finding]] = {}
+    spoken: set[str] = set()
+    for part in parts:
+        here = set(part.gold.languages.unique().to_pylist()) & set(subset.languages)
+        spoken |= here
+        sides = sides_of(part.gold, part.reading.extraction, replace(subset, languages=tuple(sorted(here))))
+        if subset.languages and not here:
+            continue  # its documents were checked
+        sides = replace(sides, subset=subset)
+        sides = sides.in_order() if matching == "best" else sides
+        rows = np.flatnonzero(pc.is_in(part.gold.doc_ids, sides.gold.doc_ids).to_numpy(zero_copy_only=False))
+        groups, size = part.groups[rows], len(sides.gold)
+        layout = Layout(np.arange(size), np.zeros(size, np.int64), False)
+        counts, pairs = counted(sides, layout, matching)
+        overall = {key: tally for key, tally in counts.items() if key[0] == "overall"}
+        languages = _languages(sides.gold)
+        entries = [("", key, tally) for key, tally in counts.items()]
+        for language, documents in languages.items():
+            only = np.bincount(documents, minlength=size)
+            entries += [(language, key, tally.times(only)) for key, tally in overall.items()]
+        for language, key, tally in entries:
+            summed = tally.summed(groups, GROUPS)
+            sums[language, key] = sums[language, key].plus(summed) if (language, key) in sums else summed
+        for (_, _, mode), tally in overall.items():
+            above, below = fraction(tally)
+            for column, values in enumerate((_ratio(above, below), (below > 0).astype(np.float64))):
+                ratios[mode][:, column] += added(groups, values, GROUPS)
+        one = _settings(sides, matching, resampling, languages, {})
+        settings = _together(settings, one) if settings else one
+        for gold, row in _confusion(sides, pairs).items():
+            confusion.setdefault(gold, Counter()).update(row)
+        for finding in (*part.reading.findings, *sides.findings):
+            findings.setdefault(finding.id, []).append(finding)
+    for language in set(subset.languages) - spoken:
+        raise InputError(f"language {language!r}: no document of the gold is in it")
+    there = np.arange(GROUPS)
+    layout = Layout(there, there * 0, False)
+    counts = {key: tally for (language, key), tally in sums.items() if not language}
+    means = {mode: [k for k in counts if k[0] == "by_label" and k[2] == mode] for mode in MODES}
+    scores, macro, _ = _drawn(counts, layout, resampling, "documents", means)
+    by_language = {}
+    for language in sorted({language for language, _ in sums} - {""}):
+        own = {key: tally for (name, key), tally in sums.items() if name == language}
+        by_language[language] = _nested(_drawn(own, layout, resampling, "documents")[0])["overall"][""]
+    mean = {
+        mode: resampling.figures(table, [mode], lambda sums: sums[:, :1] / sums[:, 1:])[mode]
+        for mode, table in ratios.items()
+    }
+    settings["resampled"] = dict.fromkeys(["overall", *by_language], f"{GROUPS:,} random groups of documents")
+    return _scores(
+        settings=settings,
+        nested=_nested(scores),
+        macro={"labels": macro, "documents": mean},
+        by_language=by_language,
+        by_document={},
+        confusion={gold: dict(row) for gold, row in confusion.items()},
+        findings=(*(finding for some in findings.values() for finding in _first(some)), _many(settings["documents"])),
+        sides=None,
+        pairs=None,
+    )
+
+
+def _together(one: Json, other: Json) -> Json:
+    found = dict(one)
+    for name in ("documents", "gold_spans", "predicted_spans"):
+        found[name] = one[name] + other[name]
+    for name in ("labels", "languages", "models"):
+        found[name] = sorted({*one[name], *other[name]}) if set(other[name]) - set(one[name]) else one[name]
+    return found
+
+
+def _many(documents: int) -> Finding:
+    message = f"read in parts, for there are more than {MOST:,}: no figures by document, no list of errors"
+    return Finding(f"{documents:,} documents", "documents-many", message, "warning")
+
+
+def _first(findings: list[Finding]) -> list[Finding]:
+    """The first hundred, and how many more there are."""
+    more = len(findings) - MOST_PLACES
+    return findings[:MOST_PLACES] + (
+        [replace(findings[0], place="and more", message=f"{more} more of this kind")] if more > 0 else []
     )
 
 
@@ -315,6 +430,11 @@ def fraction(tally: Tally) -> tuple[Floats, Floats]:
     return credit, both.astype(np.float64)
 
 
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """The fraction, 0 where it is 0/0."""
+    return np.divide(above, below, out=np.zeros(len(below)), where=below > 0)
+
+
 def score_of(tally: Tally, ci95: Interval = None) -> Score:
     """The score of the sum of all counts."""
     return Score(
@@ -367,8 +487,7 @@ def _by_document(
     for mode, tally in summed.items():
         above, below = fraction(tally)
         defined = below > 0
-        ratio = np.divide(above, below, out=np.zeros(len(gold)), where=defined)
-        table = np.column_stack([ratio, defined])
+        table = np.column_stack([_ratio(above, below), defined.astype(np.float64)])
         one = Layout(np.arange(len(gold)), np.zeros(len(gold), np.int64), False)
         draw = resampling if layout.units(drawn)[1] == "documents" and len(one.document) >= FEW else Resampling(0)
         means[mode] = draw.figures(table, [mode], lambda sums: sums[:, :1] / sums[:, 1:])[mode]

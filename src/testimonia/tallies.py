@@ -13,7 +13,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from testimonia.matching import Ints, Pairs, Spans, closest, equal, heaviest, in_turn, joined, most, overlapping, turns
+from testimonia.matching import (
+    Ints,
+    Pairs,
+    Spans,
+    added,
+    closest,
+    equal,
+    heaviest,
+    in_turn,
+    joined,
+    most,
+    overlapping,
+    turns,
+)
 
 Matching = Literal["best", "nervaluate", "hipe"]
 Mask = NDArray[np.bool_]
@@ -37,6 +50,25 @@ class Tally:
     def columns(self) -> tuple[Ints, Ints, Ints, Ints, Ints | None]:
         """The five counts in order."""
         return self.correct, self.incorrect, self.partial, self.missed, self.spurious
+
+    def plus(self, other: Tally) -> Tally:
+        """The sums of both, of one shape."""
+        one, two = self.spurious, other.spurious
+        return Tally(
+            self.correct + other.correct,
+            self.incorrect + other.incorrect,
+            self.partial + other.partial,
+            self.missed + other.missed,
+            None if one is None or two is None else one + two,
+        )
+
+    def times(self, weights: Ints) -> Tally:
+        """Each count times a weight."""
+        return self.map(lambda counts: counts * weights)
+
+    def summed(self, groups: Ints, size: int) -> Tally:
+        """The sums over groups, (size,)."""
+        return self.map(lambda counts: added(groups, counts.astype(np.float64), size).astype(np.int64))
 
     def map(self, function: Callable[[Ints], Ints]) -> Tally:
         """The same with a function of each array."""
