@@ -73,7 +73,7 @@ def world() -> tuple[Corpus, Screen]:
     return corpus, Screen(corpus.scheme, corpus.languages)
 
 
-RIGHT = {
+RIGHT: dict[str, Json] = {
     "ACTOR": {"kind": "state", "entity": "state-ru"},
     "QUANTITY": {"kind": "duration", "bound": "exact", "value_min": 1.0, "value_max": 1.0, "unit": "year"},
     "STANCE": {"type": "denial", "polarity": "against"},
@@ -169,7 +169,7 @@ def _spoil_span(draw: st.DrawFn, row: Json) -> None:
     if row["spans"]:
         span = draw(st.sampled_from(row["spans"]))
         name = draw(st.sampled_from(list(span)))
-        values = {str: ["", "other", "state-ru"], int: [-1, 0, 1, 3, 4, 10**6], float: [0.0, float("nan")]}
+        values: dict[type, list[Any]] = {str: ["", "other", "state-ru"], int: [-1, 0, 1, 3, 4, 10**6], float: [0.0, float("nan")]}
         kind = type(span[name]) if span[name] is not None else (float if "value" in name else str)
         span[name] = draw(st.sampled_from([None, *values[kind]]))
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from collections import Counter
@@ -844,7 +845,10 @@ def convert_export(
     exports: Annotated[
         list[Path], typer.Argument(help="JSON exports of any project: arrays or one task a line, .gz too, or folders.")
     ],
-    out: Annotated[Path, typer.Argument(help="Folder for documents/, annotations/ and findings/ in Parquet.")],
+    out: Annotated[
+        str,
+        typer.Argument(help="Folder, or URL such as s3://bucket/prefix, for documents/, annotations/ and findings/."),
+    ],
     scheme: Annotated[Path | None, typer.Option(help="scheme.toml that says the labels; else those found.")] = None,
     label_config: Annotated[
         Path | None,
@@ -857,11 +861,14 @@ def convert_export(
     address: Annotated[
         str, typer.Option(help="Cluster of Ray, such as ray://host:10001; else one of this machine.")
     ] = "",
+    work: Annotated[
+        Path | None, typer.Option(help="Where a URL is made ready, and goes on after an interruption; a folder here.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn exports of any size into sharded Parquet; run again after an interruption, it goes on."""
     from testimonia import engine as engines
-    from testimonia import shards
+    from testimonia import shards, stores
     from testimonia.errors import errors_among
     from testimonia.label_config import read_label_config
     from testimonia.scheme import read_scheme
@@ -870,13 +877,20 @@ def convert_export(
         raise InputError("--address: is where a cluster of Ray is; give --engine ray too, or leave it out")
     given = read_scheme(scheme) if scheme else None
     config = read_label_config(label_config) if label_config else None
+    remote = stores.is_url(out)
+    if work and not remote:
+        raise InputError(f"--work: is for a URL; {out} is a folder, which holds its own work")
+    folder = (work or Path(".converting-" + re.sub(r"\W+", "-", out).strip("-"))) if remote else Path(out)
     with contextlib.ExitStack() as stack:
         run = None
         if engine is EngineName.RAY:
             run = stack.enter_context(engines.ray_tasks(workers, address))
         elif workers > 1:
             run = stack.enter_context(engines.processes(workers))
-        totals, told = shards.convert_exports(exports, out, given, config, run, _counting("tasks"))
+        totals, told = shards.convert_exports(exports, folder, given, config, run, _counting("tasks"), keep=remote)
+    if remote:
+        stores.put(folder, out, shards.MANIFEST)
+        shutil.rmtree(folder)
     if as_json:
         typer.echo(json.dumps(totals, ensure_ascii=False))
     else:

@@ -82,13 +82,14 @@ def convert_exports(
     engine: Engine | None = None,
     progress: Progress | None = None,
     size: int = CHUNK,
+    keep: bool = False,
 ) -> tuple[Json, list[Finding]]:
     """Writes what is in JSON exports to `out`: documents/, annotations/ and findings/ in parts, and a manifest.
 
     Returns the totals, and the findings on files and on the whole; those on tasks are in findings/. Rows are those of
     `exports.read_exports`, but that attributes which no scheme names are typed by each task for itself. Run again after
-    an interruption it keeps finished parts and ends the same. Raises InputError for a file that is broken or cut off,
-    with the byte, and where `out` holds other things.
+    an interruption it keeps finished parts and ends the same; with `keep` also when it had ended. Raises InputError for
+    a file that is broken or cut off, with the byte, and where `out` holds other things.
     """
     files = files_of(paths)
     work = out / WORK
@@ -107,7 +108,8 @@ def convert_exports(
             raise InputError("; ".join(f.message for f in whole.told if f.id == "file-refused"))
         totals = _joined(whole, out)
         write_json(out / MANIFEST, {"testimonia": version("testimonia"), "parts": len(whole.receipts)} | totals)
-    shutil.rmtree(work)
+    if not keep:
+        shutil.rmtree(work)
     return totals, whole.told
 
 
