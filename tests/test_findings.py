@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from testimonia import demo, dialects, gamma, release, tables
+from testimonia import demo, dialects, gamma, partition, release, tables
 from testimonia.adjudication import gold_of
 from testimonia.agreement import measure_agreement
 from testimonia.checks import check_gold
@@ -26,6 +26,7 @@ from testimonia.quotes import ground_records
 from testimonia.rebuild import verify_release
 from testimonia.rounds import read_annotations
 from testimonia.scoring import score
+from testimonia.splits import check_splits
 from testimonia.tasks import parse_tasks
 from tests.conftest import DATA, ROOT, copy_corpus
 
@@ -47,6 +48,11 @@ def test_each_check_fires_on_its_file(
         findings = findings_on_agreement(case, tmp_path)
     elif case["kind"] == "scores":
         findings = findings_on_scores(case)
+    elif case["kind"] == "parts":
+        monkeypatch.setattr(partition, "MOST", case["most"])
+        findings = list(score(ROOT / "dataset", ROOT / "dataset", resamples=0).findings)
+    elif case["kind"] == "splits":
+        findings = check_splits([(one["doc_id"], one["split"], one["text"]) for one in case["articles"]])
     elif case["kind"] == "quotes":
         document = Document("d-1", "fr", case["text"])
         findings = list(ground_records([("line 1", row) for row in case["records"]], {"d-1": document}, {}).findings)
@@ -86,6 +92,7 @@ def test_every_check_has_a_file() -> None:
         "scoring",
         "comparison",
         "quotes",
+        "splits",
     ):
         for node in ast.walk(ast.parse((ROOT / "src" / "testimonia" / f"{name}.py").read_text())):
             candidate: ast.expr | None = None

@@ -169,7 +169,11 @@ def _spoil_span(draw: st.DrawFn, row: Json) -> None:
     if row["spans"]:
         span = draw(st.sampled_from(row["spans"]))
         name = draw(st.sampled_from(list(span)))
-        values: dict[type, list[Any]] = {str: ["", "other", "state-ru"], int: [-1, 0, 1, 3, 4, 10**6], float: [0.0, float("nan")]}
+        values: dict[type, list[Any]] = {
+            str: ["", "other", "state-ru"],
+            int: [-1, 0, 1, 3, 4, 10**6],
+            float: [0.0, float("nan")],
+        }
         kind = type(span[name]) if span[name] is not None else (float if "value" in name else str)
         span[name] = draw(st.sampled_from([None, *values[kind]]))
 

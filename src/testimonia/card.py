@@ -34,25 +34,34 @@ def render_card(card: str, blocks: Mapping[str, str]) -> str:
     return _BLOCK.sub(lambda match: f"{match[1]}{blocks[match['name']]}{match[4]}", card)
 
 
-def header(card_header: Json, version: str, scheme: Scheme, sizes: Mapping[str, int], bytes_: Mapping[str, int]) -> str:
-    """The YAML header that the Hub and `load_dataset` read: hand-written keys, configs and features."""
+def header(card_header: Json, version: str, scheme: Scheme, files: Mapping[str, Sequence[Json]]) -> str:
+    """The YAML header that the Hub and `load_dataset` read: hand-written keys, configs and features.
+
+    `files`: of each config those of its splits, as the manifest has them.
+    """
     configs = [
         {
             "config_name": config,
             **({"default": True} if config == tables.CONFIGS[0] else {}),
-            "data_files": [{"split": tables.SPLIT, "path": f"{config}/{tables.SPLIT}-*.parquet"}],
+            "data_files": [
+                {"split": (split := tables.split_of(one["file"])), "path": f"{config}/{split}-*.parquet"}
+                for one in some
+            ],
         }
-        for config in sizes
+        for config, some in files.items()
     ]
     infos = [
         {
             "config_name": config,
             "features": tables.yaml_features(tables.features(config, scheme)),
-            "splits": [{"name": tables.SPLIT, "num_bytes": bytes_[config], "num_examples": sizes[config]}],
-            "download_size": bytes_[config],
-            "dataset_size": bytes_[config],
+            "splits": [
+                {"name": tables.split_of(one["file"]), "num_bytes": one["bytes"], "num_examples": one["rows"]}
+                for one in some
+            ],
+            "download_size": sum(one["bytes"] for one in some),
+            "dataset_size": sum(one["bytes"] for one in some),
         }
-        for config in sizes
+        for config, some in files.items()
     ]
     return written_header(card_header | {"version": version, "configs": configs, "dataset_info": infos})
 

@@ -13,6 +13,7 @@ from testimonia.errors import InputError
 from testimonia.language import Language, read_languages
 from testimonia.scheme import Scheme, read_scheme
 from testimonia.seeds import read_seeds
+from testimonia.splits import Policy
 from testimonia.toml import Table
 
 ROUND_KINDS = ("annotation", "adjudication")
@@ -42,6 +43,7 @@ class Corpus:
     version: str
     rounds: tuple[Round, ...]
     claims: Claims
+    policy: Policy
 
     @property
     def by_id(self) -> dict[str, Document]:
@@ -76,10 +78,10 @@ def read_corpus(folder: Path) -> Corpus:
     labeling = folder / "labeling"
     scheme = read_scheme(labeling / "scheme.toml")
     languages = read_languages(labeling / "languages")
-    documents = read_seeds(folder / "seeds", languages)
+    documents, policy = read_seeds(folder / "seeds", languages)
     version, rounds = read_rounds(labeling / "rounds.toml")
     claims = read_claims(labeling / "claims.toml", scheme)
-    return Corpus(folder, scheme, languages, tuple(documents), version, rounds, claims)
+    return Corpus(folder, scheme, languages, tuple(documents), version, rounds, claims, policy)
 
 
 def read_rounds(path: Path) -> tuple[str, tuple[Round, ...]]:

@@ -66,43 +66,50 @@ def croissant(scheme: Scheme, manifest: Json, card_header: Json, prose: str, cit
         "isLiveDataset": False,
     }
     head |= dict(_from_citation(citation, str(manifest["name"])))
+    named = [
+        (config, config if len(files) == 1 else f"{config}-{tables.split_of(file['file'])}", file)
+        for config, entry in configs.items()
+        for files in [tables.files_of(entry)]
+        for file in files
+    ]
     files = [
         {
             "@type": "cr:FileObject",
-            "@id": f"{config}.parquet",
-            "name": f"{config}.parquet",
+            "@id": f"{name}.parquet",
+            "name": f"{name}.parquet",
             "description": tables.ABOUT[config],
-            "contentUrl": entry["file"],
-            "contentSize": f"{entry['bytes']} B",
+            "contentUrl": file["file"],
+            "contentSize": f"{file['bytes']} B",
             "encodingFormat": "application/x-parquet",
-            "sha256": entry["sha256"],
+            "sha256": file["sha256"],
         }
-        for config, entry in configs.items()
+        for config, name, file in named
     ]
-    records = [_record_set(config, scheme) for config in configs]
+    records = [_record_set(config, name, scheme) for config, name, _ in named]
     return head | dict(_rai(prose)) | {"distribution": files, "recordSet": records}
 
 
-def _record_set(config: str, scheme: Scheme) -> Json:
+def _record_set(config: str, name: str, scheme: Scheme) -> Json:
+    """The rows of a file: of a config, or of a split of one."""
     described = {field.path: field for field in tables.fields(config, scheme)}
     keys = {"documents": "doc_id", "spans": "id", "relations": "id", "claims": "claim_id"}
-    keyed = {"key": {"@id": f"{config}/{keys[config]}"}} if config in keys else {}
-    fields = [_field(config, path, described) for path in described if "[]" not in path]
-    head = {"@type": "cr:RecordSet", "@id": config, "name": config, "description": tables.ABOUT[config]}
+    keyed = {"key": {"@id": f"{name}/{keys[config]}"}} if config in keys else {}
+    fields = [_field(name, path, described) for path in described if "[]" not in path]
+    head = {"@type": "cr:RecordSet", "@id": name, "name": name, "description": tables.ABOUT[config]}
     return head | keyed | {"field": fields}
 
 
-def _field(config: str, path: str, described: Mapping[str, tables.Field]) -> Json:
+def _field(name: str, path: str, described: Mapping[str, tables.Field]) -> Json:
     field = described[path]
     column, _, inner = path.partition("[].")
-    source: Json = {"fileObject": {"@id": f"{config}.parquet"}, "extract": {"column": column}}
+    source: Json = {"fileObject": {"@id": f"{name}.parquet"}, "extract": {"column": column}}
     if inner:
         source["transform"] = {"jsonPath": inner}
-    feature, found = field.feature, {"@type": "cr:Field", "@id": f"{config}/{path.replace('[].', '/')}"}
+    feature, found = field.feature, {"@type": "cr:Field", "@id": f"{name}/{path.replace('[].', '/')}"}
     found |= {"name": found["@id"], "description": _description(field)}
     if isinstance(feature, tuple) and feature[0] == "list":
         if isinstance(feature[1], dict):
-            subs = [_field(config, f"{path}[].{name}", described) for name in feature[1]]
+            subs = [_field(name, f"{path}[].{inner}", described) for inner in feature[1]]
             return found | {"repeated": True, "source": source, "subField": subs}
         return found | {"dataType": _data_type(feature[1]), "repeated": True, "source": source}
     return found | {"dataType": _data_type(feature), "source": source}

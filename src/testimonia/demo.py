@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from testimonia import server, tables
+from testimonia import server
 from testimonia.corpus import Corpus, read_corpus
+from testimonia.document import SPLITS
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.files import read_json, write_json
 from testimonia.release import CARD, MANIFEST, export_gold, validate_dataset
@@ -84,7 +85,7 @@ def _show(corpus: Corpus, say: Say) -> None:
 
     datasets.disable_progress_bars()
     cache = str(corpus.folder / "cache")
-    documents = datasets.load_dataset(str(corpus.dataset), split=tables.SPLIT, cache_dir=cache)
+    documents = datasets.load_dataset(str(corpus.dataset), split=_split(corpus), cache_dir=cache)
     names = documents.features["spans"]
     names = (names[0] if isinstance(names, list) else names.feature)["label"].names
     for language in sorted(set(documents["language"])):
@@ -97,6 +98,11 @@ def _show(corpus: Corpus, say: Say) -> None:
             attributes = " ".join(f"{name.partition('_')[2]}={value}" for name, value in own.items())
             text = f"\u2068{span['text']}\u2069"  # keeps a right-to-left text from reordering the line
             say(f"{row['doc_id']:>4} {names[span['label']]:9} {offsets:>10}  {text} · {attributes}")
+
+
+def _split(corpus: Corpus) -> str:
+    """All splits together."""
+    return "+".join(split for split in SPLITS if split in {document.split for document in corpus.documents})
 
 
 def _quiet(done: int, total: int) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 Value = str | float
 Attributes = tuple[tuple[str, Value], ...]
 State = Literal["submitted", "skipped", "draft"]
+SPLITS = ("train", "validation", "test")
 
 
 def attributes_of(values: Mapping[str, Value | None]) -> Attributes:
@@ -41,6 +42,7 @@ class Document:
     fold: int = 0
     zones: tuple[Zone, ...] = ()
     rights: str = field(default="", compare=False)
+    split: str = "test"
 
     @property
     def text_sha256(self) -> str:

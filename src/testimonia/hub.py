@@ -22,6 +22,7 @@ from huggingface_hub.hf_api import RepoFile
 from testimonia.corpus import Corpus
 from testimonia.errors import FindingsError, HubError, InputError, errors_among
 from testimonia.release import PAPERS, check_label_config, read_manifest, strays, validate_dataset
+from testimonia.tables import files_of
 
 VARIABLE = "HF_TOKEN"
 _KEPT = (".gitattributes",)  # the Hub's own
@@ -79,7 +80,7 @@ def publish(corpus: Corpus, repository: str, revision: str = "", dry_run: bool =
     manifest = read_manifest(corpus.dataset)
     for path in strays(corpus.dataset, manifest):
         raise InputError(f"{path}: is no plain file of the release; take it out")
-    names = [*PAPERS, *(entry["file"] for entry in manifest["configs"].values())]
+    names = [*PAPERS, *(file["file"] for entry in manifest["configs"].values() for file in files_of(entry))]
     files = {name: corpus.dataset / name for name in names if (corpus.dataset / name).is_file()}
     api = HfApi(token=token or False)
     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from testimonia import tables
 from testimonia.corpus import Corpus
+from testimonia.document import SPLITS
 from testimonia.errors import Finding, InputError
 from testimonia.release import (
     CARD,
@@ -85,10 +86,15 @@ def verify_release(corpus: Corpus) -> Verification:
 
 def _config(config: str, there: Path, made: Path) -> Iterator[Finding]:
     """A finding where a config has other rows, another schema, or is in one of both releases only."""
-    old, new = there / tables.parquet_name(config), made / tables.parquet_name(config)
+    for split in SPLITS:
+        name = tables.parquet_name(config, split)
+        yield from _file(config if split == "test" else f"{config} {split}", there / name, made / name)
+
+
+def _file(config: str, old: Path, new: Path) -> Iterator[Finding]:
     if not old.is_file() or not new.is_file():
         message = "is in the release, but not made now" if old.is_file() else "is made now, but is not in the release"
-        yield Finding(config, "rebuild-differs", message)
+        yield from [Finding(config, "rebuild-differs", message)] * (old.is_file() or new.is_file())
         return
     left, right = tables.read_parquet(old), tables.read_parquet(new)
     if not left.schema.equals(right.schema, check_metadata=True):

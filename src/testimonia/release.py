@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,7 +27,7 @@ from testimonia.audit import read_audit
 from testimonia.claims import check_claims
 from testimonia.corpus import Corpus
 from testimonia.croissant import croissant
-from testimonia.document import Annotation, Gold
+from testimonia.document import SPLITS, Annotation, Gold
 from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.exports import read_corpus_round
 from testimonia.files import locked, read_json, replaced_folder, sha256_of, write_atomic, write_json
@@ -35,6 +35,7 @@ from testimonia.formats import prediction_schema
 from testimonia.label_config import render_label_config
 from testimonia.rounds import read_annotations
 from testimonia.screening import Screen
+from testimonia.splits import check_splits
 from testimonia.validation import (
     annotations_of,
     check_card,
@@ -76,6 +77,8 @@ def build_gold(corpus: Corpus) -> tuple[list[Gold], list[Annotation], list[Findi
     findings += check_golds(golds, corpus.scheme, corpus.languages)
     findings += check_others(annotations, golds, corpus.scheme, corpus.languages)
     findings += check_claims(corpus.claims, golds)
+    articles = [(one.doc_id, one.split, one.text) for one in corpus.documents]
+    findings += check_splits(articles, corpus.policy.similarity)
     return golds, annotations, findings
 
 
@@ -128,9 +131,8 @@ def _build(
     """Writes the dataset folder whole; returns its manifest."""
     with replaced_folder(target) as folder:
         manifest = _write(folder, corpus, golds, annotations)
-        sizes = {config: entry["rows"] for config, entry in manifest["configs"].items()}
-        bytes_ = {config: entry["bytes"] for config, entry in manifest["configs"].items()}
-        top = card.header(card_header, corpus.version, corpus.scheme, sizes, bytes_)
+        files = {config: tables.files_of(entry) for config, entry in manifest["configs"].items()}
+        top = card.header(card_header, corpus.version, corpus.scheme, files)
         write_atomic(folder / "README.md", top + body)
         write_json(
             folder / CROISSANT, croissant(corpus.scheme, manifest, card_header, body, read_citation(corpus.folder))
@@ -189,19 +191,25 @@ def read_text(path: Path) -> str:
 def _write(folder: Path, corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation]) -> Json:
     configs: dict[str, Json] = {}
     for config in tables.CONFIGS:
-        rows = tables.rows(config, corpus.scheme, corpus.languages, golds, annotations, corpus.claims)
-        if not rows:
-            continue  # a split without rows breaks `load_dataset`
-        path = folder / tables.parquet_name(config)
-        path.parent.mkdir(exist_ok=True)
-        tables.write_parquet(path, rows, tables.schema(config, corpus.scheme))
-        configs[config] = {
-            "file": tables.parquet_name(config),
-            "rows": len(rows),
-            "bytes": path.stat().st_size,
-            "sha256": sha256_of(path),
-            "content_sha256": content_sha256(rows),
-        }
+        files = []
+        for split in SPLITS:
+            rows = _rows(config, split, corpus, golds, annotations)
+            if not rows:
+                continue  # a split without rows breaks `load_dataset`
+            name = tables.parquet_name(config, split)
+            (folder / name).parent.mkdir(exist_ok=True)
+            tables.write_parquet(folder / name, rows, tables.schema(config, corpus.scheme))
+            files.append(
+                {
+                    "file": name,
+                    "rows": len(rows),
+                    "bytes": (folder / name).stat().st_size,
+                    "sha256": sha256_of(folder / name),
+                    "content_sha256": content_sha256(rows),
+                }
+            )
+        if files:
+            configs[config] = entry_of(files)
     manifest = {
         "name": corpus.scheme.name,
         "version": corpus.version,
@@ -220,6 +228,29 @@ def _write(folder: Path, corpus: Corpus, golds: Sequence[Gold], annotations: Seq
     }
     write_json(folder / MANIFEST, manifest)
     return manifest
+
+
+def _rows(
+    config: str, split: str, corpus: Corpus, golds: Sequence[Gold], annotations: Sequence[Annotation]
+) -> list[Json]:
+    """The rows of a split. A claim is in the last split that a document of it is in: `test` has all of its own."""
+    claims = corpus.claims
+    if config in CLAIMED:
+        where = {gold.document.doc_id: SPLITS.index(gold.document.split) for gold in golds}
+        last = {one.id: max((where.get(m.doc_id, 0) for m in one.mentions), default=0) for one in claims.claims}
+        claims = replace(claims, claims=tuple(c for c in claims.claims if last[c.id] == SPLITS.index(split)))
+    else:
+        golds = [gold for gold in golds if gold.document.split == split]
+    return tables.rows(config, corpus.scheme, corpus.languages, golds, annotations, claims)
+
+
+def entry_of(files: Sequence[Json]) -> Json:
+    """What a manifest says of a config in these files: of one, itself; of several splits, their sums and each."""
+    if len(files) == 1:
+        return files[0]
+    content = content_sha256([{tables.split_of(file["file"]): file["content_sha256"]} for file in files])
+    sums = {name: sum(file[name] for file in files) for name in ("rows", "bytes")}
+    return sums | {"content_sha256": content, "files": list(files)}
 
 
 def content_of(configs: Mapping[str, Json]) -> str:
@@ -284,6 +315,19 @@ def _check_documents(paths: Sequence[Path], corpus: Corpus) -> list[Finding]:
     return findings + check_ids(pa.chunked_array(doc_ids, pa.string()))
 
 
+def _check_leaks(paths: Sequence[Path], corpus: Corpus) -> list[Finding]:
+    """Documents that repeat one of another split, where there are several."""
+    if len({tables.split_of(path.name) for path in paths}) < 2:
+        return []
+    articles = [
+        (str(row["doc_id"]), tables.split_of(path.name), row["text"] or "")
+        for path in paths
+        for batch in tables.batches([path])
+        for row in batch.select(["doc_id", "text"]).to_pylist()
+    ]
+    return check_splits(articles, corpus.policy.similarity)
+
+
 def validate_dataset(path: Path, corpus: Corpus) -> list[Finding]:
     """Every finding on a dataset folder as `export_gold` writes it, read in parts whatever its size.
 
@@ -304,7 +348,7 @@ def validate_dataset(path: Path, corpus: Corpus) -> list[Finding]:
     ]
     if errors_among(findings):
         return findings
-    findings += _check_documents(files["documents"], corpus)
+    findings += _check_documents(files["documents"], corpus) + _check_leaks(files["documents"], corpus)
     if not errors_among(findings):
         for config in ("spans", "relations", "tokens"):
             if config in files:
@@ -353,8 +397,20 @@ def _check_derived(config: str, files: Mapping[str, Sequence[Path]], corpus: Cor
     return [Finding(config, "config-disagrees", message)] if more else []
 
 
+def _entry(file: Path) -> Json:
+    """What a manifest is to say of a file."""
+    return {
+        "file": f"{file.parent.name}/{file.name}",
+        "rows": tables.size(file),
+        "bytes": file.stat().st_size,
+        "sha256": sha256_of(file),
+        "content_sha256": content_sha256(row for batch in tables.batches([file]) for row in batch.to_pylist()),
+    }
+
+
 def _files(folder: Path) -> list[Path]:
-    files = sorted(folder.glob("*.parquet"))
+    order = {split: number for number, split in enumerate(SPLITS)}
+    files = sorted(folder.glob("*.parquet"), key=lambda path: (order.get(tables.split_of(path.name), 3), path.name))
     if not files:
         raise InputError(f"{folder}: holds no Parquet file; remove the folder or restore its files")
     return files
@@ -371,13 +427,9 @@ def _check_papers(path: Path, files: Mapping[str, Sequence[Path]], corpus: Corpu
     manifest = read_json(path / MANIFEST)
     if not isinstance(manifest, dict):
         return [Finding(MANIFEST, "manifest-disagrees", "is not a JSON object")]
-    sizes = {config: sum(map(tables.size, some)) for config, some in files.items()}
-    hashes = {config: " ".join(map(sha256_of, some)) for config, some in files.items()}
-    content = {
-        config: content_sha256(row for batch in tables.batches(some) for row in batch.to_pylist())
-        for config, some in files.items()
-    }
-    findings += check_manifest(manifest, sizes, hashes, content)
+    findings += check_manifest(
+        manifest, {config: entry_of([_entry(file) for file in some]) for config, some in files.items()}
+    )
     top, body = card.split_header(read_text(path / "README.md"))
     if path.resolve() == corpus.dataset.resolve():
         findings += check_inputs(manifest, _inputs(corpus), corpus.version)
@@ -404,14 +456,19 @@ def read_manifest(folder: Path) -> Json:
     configs = manifest.get("configs") if isinstance(manifest, dict) else None
     if not isinstance(configs, dict) or "documents" not in configs:
         raise InputError(f"{folder / MANIFEST}: lists no config documents; is this a release?")
-    wanted = {"file": str, "rows": int, "bytes": int, "sha256": str, "content_sha256": str}
     for config, entry in configs.items():
         known = config in tables.CONFIGS and isinstance(entry, dict)
-        if not known or not all(isinstance(entry.get(key), kind) for key, kind in wanted.items()):
+        files = entry.get("files", [entry]) if known else []
+        of_several = "files" not in (entry if known else {}) or _has(entry, {"rows": int, "content_sha256": str})
+        if not isinstance(files, list) or not files or not of_several or not all(_has(file, _FILE) for file in files):
             raise InputError(f"{folder / MANIFEST}: config {config!r} is not one of a release; restore it")
-        if entry["file"] != tables.parquet_name(config):
-            name = tables.parquet_name(config)
-            raise InputError(f"{folder / MANIFEST}: the file of {config} is {entry['file']!r}, not {name}; restore it")
+        names = [tables.parquet_name(config, split) for split in SPLITS]
+        for file in files:
+            if file["file"] not in names:
+                expected = " or ".join(names)
+                raise InputError(
+                    f"{folder / MANIFEST}: the file of {config} is {file['file']!r}, not {expected}; restore it"
+                )
     strings = ("name", "version", "content_sha256")
     if not all(isinstance(manifest.get(key), str) for key in strings) or not isinstance(
         manifest.get("tools", {}), dict
@@ -421,9 +478,20 @@ def read_manifest(folder: Path) -> Json:
     return found
 
 
+_FILE = {"file": str, "rows": int, "bytes": int, "sha256": str, "content_sha256": str}
+
+
+def _has(entry: Any, wanted: Mapping[str, type]) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in wanted.items())
+
+
 def strays(folder: Path, manifest: Json, beside: Sequence[str] = ()) -> list[Path]:
     """What lies in a dataset folder and is no plain file of the release; also the folder itself, if it is a link."""
-    own = {*PAPERS, *beside, *(entry["file"] for entry in manifest["configs"].values())}
+    own = {
+        *PAPERS,
+        *beside,
+        *(file["file"] for entry in manifest["configs"].values() for file in tables.files_of(entry)),
+    }
     folders = {str(parent) for name in own for parent in PurePosixPath(name).parents}
     found = [folder] if folder.is_symlink() else []
     for path in sorted(folder.rglob("*")):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from testimonia.document import Document, Zone
 from testimonia.errors import InputError
+from testimonia.splits import Policy, assigned, read_policy
 from testimonia.toml import Table
 
 TRANSLATIONS = ("human", "machine", "unknown")
@@ -18,13 +20,14 @@ ZONES = ("title", "body", "caption", "heading", "boilerplate")
 _DOC_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-def read_seeds(folder: Path, languages: Collection[str]) -> list[Document]:
-    """The documents of a seeds folder, in the order of `sources.toml`.
+def read_seeds(folder: Path, languages: Collection[str]) -> tuple[list[Document], Policy]:
+    """The documents of a seeds folder, in the order of `sources.toml`, and the policy that gave them their splits.
 
     Raises InputError, with file, place and remedy, for a changed byte, bytes that are not UTF-8, a byte order
     mark, NUL, a carriage return, zones that overlap or leave the text, an unknown language, an id that stands twice.
     """
     sources = Table.read(folder / "sources.toml")
+    policy = read_policy(sources.table("splits"))
     documents: dict[str, Document] = {}
     files: set[str] = set()
     for fold, table in enumerate(sources.tables("document")):
@@ -43,7 +46,8 @@ def read_seeds(folder: Path, languages: Collection[str]) -> list[Document]:
         raise sources.error(f"has no entry for {min(strays)}; add a [[document]] or remove the file")
     if not documents:
         raise sources.error("lists no [[document]]; add one per article")
-    return list(documents.values())
+    splits = assigned([(document.doc_id, document.text) for document in documents.values()], policy)
+    return [replace(one, split=split) for one, split in zip(documents.values(), splits, strict=True)], policy
 
 
 def _document(folder: Path, table: Table, fold: int, languages: Collection[str]) -> Document:

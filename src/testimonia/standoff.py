@@ -27,6 +27,7 @@ from testimonia.release import (
     check_sums,
     content_of,
     content_sha256,
+    entry_of,
     read_manifest,
     read_text,
     strays,
@@ -65,23 +66,29 @@ def strip_text(dataset: Path, out: Path) -> Json:
     if manifest.get("kind") == "stand-off":
         raise InputError(f"{dataset}: is a stand-off release; it has no texts")
     where = check_target(out, [dataset], MANIFEST)
-    read = {config: tables.read_parquet(dataset / entry["file"]) for config, entry in manifest["configs"].items()}
-    hashes = {row["doc_id"]: row["text_sha256"] for row in read["documents"].to_pylist()}
+    listed = _listed(manifest)
+    documents = [tables.read_parquet(dataset / file["file"]) for file in listed["documents"]]
+    hashes = {row["doc_id"]: row["text_sha256"] for table in documents for row in table.to_pylist()}
     header, body = card.split_header(read_text(dataset / "README.md"))
     configs = {}
     with replaced_folder(where) as folder:
-        for config, table in read.items():
-            rows = [_stripped(config, row, hashes) for row in table.to_pylist()]
-            features = _stripped_features(config, _features(dataset / config, table.schema))
-            path = folder / manifest["configs"][config]["file"]
-            path.parent.mkdir(exist_ok=True)
-            tables.write_parquet(path, rows, _schema(features, table.schema))
-            configs[config] = manifest["configs"][config] | {
-                "bytes": path.stat().st_size,
-                "sha256": sha256_of(path),
-                "content_sha256": content_sha256(rows),
-            }
-            _describe(dataset, header, config, features, path.stat().st_size)
+        for config, some in listed.items():
+            files = []
+            for file in some:
+                table = tables.read_parquet(dataset / file["file"])
+                rows = [_stripped(config, row, hashes) for row in table.to_pylist()]
+                features = _stripped_features(config, _features(dataset / config, table.schema))
+                path = folder / file["file"]
+                path.parent.mkdir(exist_ok=True)
+                tables.write_parquet(path, rows, _schema(features, table.schema))
+                changed = {
+                    "bytes": path.stat().st_size,
+                    "sha256": sha256_of(path),
+                    "content_sha256": content_sha256(rows),
+                }
+                files.append(file | changed)
+            configs[config] = entry_of(files)
+            _describe(dataset, header, config, features, [file["bytes"] for file in files])
         ours = manifest | {"kind": "stand-off", "content_sha256": content_of(configs), "configs": configs}
         write_json(folder / MANIFEST, ours)
         header.pop("license_name", None)
@@ -113,28 +120,37 @@ def rehydrate(standoff: Path, texts: Path, out: Path) -> tuple[Json, bool]:
     if content_of(manifest["configs"]) != manifest["content_sha256"]:
         raise InputError(f"{standoff / FULL / MANIFEST}: content_sha256 is not that of its configs; restore it")
     where = check_target(out, [standoff, texts], MANIFEST)
-    read = {config: tables.read_parquet(standoff / entry["file"]) for config, entry in ours["configs"].items()}
-    documents = {row["doc_id"]: row for row in read["documents"].to_pylist()}
+    listed = _listed(ours)
+    stripped = [tables.read_parquet(standoff / file["file"]) for file in listed["documents"]]
+    documents = {row["doc_id"]: row for table in stripped for row in table.to_pylist()}
     found = _articles(documents, texts)
     spans: dict[str, str] = {}
     with replaced_folder(where) as folder:
-        for config, table in read.items():
-            features = _features(standoff / config, table.schema, _FULL_FEATURES)
-            try:
-                rows = [_filled(config, row, documents, found, spans) for row in table.to_pylist()]
-            except (KeyError, TypeError) as error:
-                raise InputError(f"{standoff / config}: a row has no {error} that is there; restore it") from None
-            if content_sha256(rows) != manifest["configs"][config]["content_sha256"]:
+        for config, some in listed.items():
+            files = []
+            for file in some:
+                table = tables.read_parquet(standoff / file["file"])
+                features = _features(standoff / config, table.schema, _FULL_FEATURES)
+                try:
+                    rows = [_filled(config, row, documents, found, spans) for row in table.to_pylist()]
+                except (KeyError, TypeError) as error:
+                    raise InputError(f"{standoff / config}: a row has no {error} that is there; restore it") from None
+                path = folder / file["file"]
+                path.parent.mkdir(exist_ok=True)
+                tables.write_parquet(path, rows, tables.schema_of(features))
+                files.append(file | {"content_sha256": content_sha256(rows)})
+            if entry_of(files)["content_sha256"] != manifest["configs"][config]["content_sha256"]:
                 raise InputError(f"{standoff}: {config}: the rows are not those of the full release; restore it")
-            path = folder / manifest["configs"][config]["file"]
-            path.parent.mkdir(exist_ok=True)
-            tables.write_parquet(path, rows, tables.schema_of(features))
         for name in PAPERS:
             if name != SUMS and (standoff / FULL / name).is_file():
                 shutil.copyfile(standoff / FULL / name, folder / name)
         write_sums(folder)
         same = (folder / SUMS).read_bytes() == (standoff / FULL / SUMS).read_bytes()
     return manifest, same
+
+
+def _listed(manifest: Json) -> dict[str, list[Json]]:
+    return {config: tables.files_of(entry) for config, entry in manifest["configs"].items()}
 
 
 def _checked(folder: Path, beside: Sequence[str] = ()) -> Json:
@@ -199,12 +215,16 @@ def _schema(features: Mapping[str, tables.Feature], full: pa.Schema) -> pa.Schem
     return made.with_metadata({**made.metadata, _FULL_FEATURES: full.metadata[b"huggingface"]})
 
 
-def _describe(place: Path, header: Json, config: str, features: Mapping[str, tables.Feature], size: int) -> None:
+def _describe(
+    place: Path, header: Json, config: str, features: Mapping[str, tables.Feature], sizes: Sequence[int]
+) -> None:
     """Puts the columns and sizes of a config into the header of the card."""
     try:
         [info] = [info for info in header["dataset_info"] if info["config_name"] == config]
         info["features"] = tables.yaml_features(features)
-        info["download_size"] = info["dataset_size"] = info["splits"][0]["num_bytes"] = size
+        info["download_size"] = info["dataset_size"] = sum(sizes)
+        for split, size in zip(info["splits"], sizes, strict=True):
+            split["num_bytes"] = size
     except (KeyError, TypeError, ValueError, IndexError):
         raise InputError(f"{place / 'README.md'}: its dataset_info does not describe {config}; export again") from None
 

@@ -27,7 +27,6 @@ Json = dict[str, Any]
 Feature = str | tuple[Literal["class"], list[str]] | tuple[Literal["list"], Any] | dict[str, Any]
 
 CONFIGS = ("documents", "spans", "relations", "tokens", "annotations", "claims", "claim_mentions")
-SPLIT = "test"
 
 # What the configs are, and what their fields say; a name with a config counts before the bare one. Those of
 # attributes are in the scheme.
@@ -398,8 +397,19 @@ def iob2(tokens: Sequence[tuple[int, int]], spans: Iterable[Span]) -> list[int]:
     return tags
 
 
-def parquet_name(config: str) -> str:
-    return f"{config}/{SPLIT}-00000-of-00001.parquet"
+def parquet_name(config: str, split: str = "test") -> str:
+    return f"{config}/{split}-00000-of-00001.parquet"
+
+
+def split_of(name: str) -> str:
+    """The split that a file of that name is of."""
+    return name.rpartition("/")[2].partition("-")[0]
+
+
+def files_of(entry: Json) -> list[Json]:
+    """The files of a config, one a split, as a manifest lists them: under `files`, or the entry itself."""
+    listed: list[Json] = entry.get("files") or [entry]
+    return listed
 
 
 def write_parquet(path: Path, table_rows: Sequence[Json], table_schema: pa.Schema) -> None:

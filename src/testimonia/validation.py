@@ -280,21 +280,18 @@ def check_claim_tables(
     return findings
 
 
-def check_manifest(
-    manifest: Json, sizes: Mapping[str, int], hashes: Mapping[str, str], content: Mapping[str, str]
-) -> list[Finding]:
-    """Whether the manifest says of each config what is there: rows, SHA-256 of the file, content hash."""
+def check_manifest(manifest: Json, there: Mapping[str, Json]) -> list[Finding]:
+    """Whether the manifest says of each config what is there: rows, content hash, and of each file its SHA-256."""
     findings = []
     configs = manifest.get("configs")
     configs = configs if isinstance(configs, dict) else {}
-    for config in sorted(set(configs) | set(sizes)):
+    for config in sorted(set(configs) | set(there)):
         said = configs.get(config)
-        if not isinstance(said, dict) or config not in sizes:
-            where = "the manifest" if config in sizes else "the folder"
+        if not isinstance(said, dict) or config not in there:
+            where = "the manifest" if config in there else "the folder"
             findings.append(Finding(f"manifest {config}", "manifest-disagrees", f"{where} does not have the config"))
             continue
-        actual = {"rows": sizes[config], "sha256": hashes[config], "content_sha256": content[config]}
-        for key, value in actual.items():
+        for key, value in there[config].items():
             if said.get(key) != value:
                 findings.append(
                     Finding(f"manifest {config}", "manifest-disagrees", f"{key} is {said.get(key)}, found {value}")
@@ -330,14 +327,12 @@ def check_card(header: Json, manifest: Json, scheme: Scheme) -> list[Finding]:
     for config, said in configs.items() if isinstance(configs, dict) else ():
         info = infos.get(config) or {}
         splits = info.get("splits")
-        sizes = (
-            [split.get("num_examples") for split in splits if isinstance(split, dict)]
-            if isinstance(splits, list)
-            else []
-        )
-        rows = said.get("rows") if isinstance(said, dict) else None
-        if sizes != [rows]:
-            message = f"num_examples is {sizes}, the manifest says [{rows}]"
+        listed = [split for split in splits if isinstance(split, dict)] if isinstance(splits, list) else []
+        sizes = {split.get("name"): split.get("num_examples") for split in listed}
+        files = [file for file in tables.files_of(said) if isinstance(file, dict)] if isinstance(said, dict) else []
+        rows = {tables.split_of(str(file.get("file"))): file.get("rows") for file in files}
+        if sizes != rows:
+            message = f"num_examples is {sizes}, the manifest says {rows}"
             findings.append(Finding(f"card {config}", "card-disagrees", message))
         if config not in tables.CONFIGS:
             continue
