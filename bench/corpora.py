@@ -21,7 +21,7 @@ import regex
 from testimonia import tables
 from testimonia.checks import check_gold
 from testimonia.corpus import Corpus, read_corpus
-from testimonia.document import Document, Gold, Relation, Span
+from testimonia.document import Document, Gold, Relation, Span, Zone
 from testimonia.language import Language
 from testimonia.release import build_gold
 
@@ -30,6 +30,7 @@ SPANS = 30
 FORMS = 200
 _LONG = regex.compile(r"\p{L}{4,}|\d+")
 _ALPHABET = {"ar": "ابتجدرسشعفقلمنهوي"}
+_LAST = "2026-01-02 · 12:34"  # a line that is not annotated
 _LATIN = "abcdefghijlmnoprstuvz"
 
 
@@ -84,7 +85,9 @@ def made_documents(corpus: Corpus, count: int, seed: int, name: str) -> Iterator
             text += words + draw.choice((" ", " ", "\n"))
         kept = set(sorted(spans)[:SPANS])
         relations = [r for r in relations if r.head in kept and r.tail in kept]
-        document = Document(f"made-{name}-{number}", code, text.rstrip())
+        text = text.rstrip()
+        zones = (Zone(0, len(text), "body"), Zone(len(text) + 1, len(text) + 1 + len(_LAST), "boilerplate"))
+        document = Document(f"made-{name}-{number}", code, f"{text}\n{_LAST}", zones=zones)
         yield Gold(document, tuple(sorted(kept)), tuple(relations), provenance=("agreed",) * len(kept))
 
 

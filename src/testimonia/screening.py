@@ -43,7 +43,7 @@ _BREAKING = '([{«“„‹)]}»”…!?؟/›-–%°"'
 _JOINING = ".,;:،؛'’‘"
 _HARMLESS = "([{«“„‹)]}»”/›-–%°\",،'’‘‰٪"  # marks that end no sentence
 _AROUND = 20  # characters that are looked through for the next hard one
-_PREFIX = 6  # letters of a first word that are compared with those of function words
+_PREFIX = 4  # letters of a first word that are compared with those of function words
 _TABLE = 1 << 17
 _MOST = 2_000_000  # words that are remembered
 _REQUIRED = {
@@ -92,8 +92,8 @@ class Screen:
         wrong |= self._attributes(spans.label, cells["spans"])
         crowded, overlapping_ = self._overlapping(spans)
         wrong[overlapping_] = True
-        good = np.flatnonzero(~wrong)
-        quotes = cells["spans"]["text"].take(pa.array(good))
+        good, quotes = np.flatnonzero(~wrong), cells["spans"]["text"]
+        quotes = quotes if len(good) == len(quotes) else quotes.take(pa.array(good))
         wrong[good] = self._words(spans.take(good), quotes, batch["text"], lengths, np.maximum(languages, 0))
         found[spans.document[wrong]] = True
         found[_zones(rows["zones"], cells["zones"], spans, lengths)] = True
@@ -323,8 +323,13 @@ class Screen:
 
 def _documents(batch: pa.RecordBatch) -> Mask:
     """Documents whose text has another hash than they say, or whose translation is of no known kind, (d,)."""
-    pairs = zip(batch["text"].cast(pa.binary()), batch["text_sha256"].to_pylist(), strict=True)
-    hashed = [hashlib.sha256(text.as_buffer()).hexdigest() == said for text, said in pairs]
+    texts, said = batch["text"], batch["text_sha256"].to_pylist()
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1].tolist()
+    data = memoryview(texts.buffers()[2] or b"")
+    hashed = [
+        hashlib.sha256(data[low:high]).hexdigest() == one
+        for low, high, one in zip(offsets, offsets[1:], said, strict=False)
+    ]
     return ~np.array(hashed, bool) | _unlisted(pc.fill_null(batch["translation"], "unknown"), (*TRANSLATIONS, ""))
 
 
