@@ -6,6 +6,7 @@ A command parses options, makes one library call, prints, and sets the exit code
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from testimonia import __version__
-from testimonia.errors import Finding, FindingsError, InputError, TestimoniaError
+from testimonia.errors import Finding, FindingsError, InputError, TestimoniaError, plain
 
 if TYPE_CHECKING:
     from testimonia.studio import Studio
@@ -59,7 +60,7 @@ def main(command: str | None = None) -> NoReturn:
         _print_findings(error.findings, err="--json" in arguments)
         typer.echo(f"error: {error}", err=True)
     except TestimoniaError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo("\n".join(map(plain, f"error: {error}".split("\n"))), err=True)
     except PermissionError as error:
         typer.echo(f"error: {error.filename}: {error.strerror}; is it yours to write?", err=True)
     except OSError as error:
@@ -84,7 +85,9 @@ def _options(
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    pass
+    for stream in (sys.stdout, sys.stderr):  # what is no UTF-8, as JSON writes it
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @app.command(rich_help_panel=ANNOTATE)

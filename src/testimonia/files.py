@@ -29,7 +29,8 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"{path}: {path.parent} is no folder; name another") from None
-    content = data.encode() if isinstance(data, str) else data
+    # Half a surrogate pair is written as JSON writes it.
+    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -51,6 +52,8 @@ def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
 
 def read_json(path: Path) -> Any:
     """The JSON in a file. Raises InputError with the line where it breaks."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is no plain file; restore the file")
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:

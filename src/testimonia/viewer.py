@@ -169,11 +169,19 @@ def _claims(source: Path, rows: Mapping[str, int]) -> list[Json]:
         for name in ("claims", "claim_mentions")
     }
     mentions: dict[str, list[Json]] = {}
-    for row in read["claim_mentions"]:
-        links = [(text, rows.get(span)) for text, span in zip(row["texts"], row["spans"], strict=True)]
-        sources = [(text, rows.get(span)) for text, span in zip(row["source_texts"], row["sources"], strict=True)]
-        ends = [_said(row[name]) for name in ("value_min", "value_max") if row[name] is not None]
-        value = " ".join([row["bound"] or "", " to ".join(dict.fromkeys(ends)), row["unit"] or ""]).strip()
-        mention = {"mention": row, "links": links, "sources": sources, "value": value}
-        mentions.setdefault(row["claim_id"], []).append(mention)
-    return [row | {"said": mentions.get(row["claim_id"], [])} for row in read["claims"]]
+    try:
+        for row in read["claim_mentions"]:
+            links = [(text, rows.get(span)) for text, span in zip(row["texts"], row["spans"], strict=True)]
+            sources = [(text, rows.get(span)) for text, span in zip(row["source_texts"], row["sources"], strict=True)]
+            ends = [_said(row[name]) for name in ("value_min", "value_max") if row[name] is not None]
+            value = " ".join([row["bound"] or "", " to ".join(dict.fromkeys(ends)), row["unit"] or ""]).strip()
+            mention = {"mention": row["mention_id"], "language": row["language"], "value": value}
+            mentions.setdefault(row["claim_id"], []).append(mention | {"links": links, "sources": sources})
+        return [
+            {name: row[name] for name in ("claim_id", "type", "gloss")}
+            | {"marks": [f"{mark['first']} and {mark['second']}: {mark['mark']}" for mark in row["marks"]]}
+            | {"said": mentions.get(row["claim_id"], [])}
+            for row in read["claims"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{source}: its claims cannot be read: {error!r}; validate it first") from None
