@@ -204,7 +204,7 @@ class Tried:
 
 def run_command(arguments: Iterable[str]) -> tuple[str, str]:
     """A command in this process as the command line runs it: how it ended, and its standard output."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace"))
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     outcome = "result"
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:

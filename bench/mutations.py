@@ -8,12 +8,14 @@ import io
 import json
 import random
 import tomllib
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 Draw = random.Random
 Mutation = tuple[str, bytes]  # its name, and the new content
@@ -348,12 +350,31 @@ def of_gzip(draw: Draw, data: bytes) -> Mutation:
     return what, gzip.compress(inner, 1)
 
 
+def of_yaml(draw: Draw, data: bytes) -> Mutation:
+    """YAML, or the YAML at the head of a card."""
+    head, card, rest = data.decode().removeprefix("---\n").partition("---\n")
+    what, value = spoilt(draw, yaml.safe_load(head), raw=False)
+    text = yaml.safe_dump(value, allow_unicode=True)
+    if draw.random() < 0.05:
+        text = "a: &a [x, x]\nb: &b [*a, *a]\n" + text
+    return what.replace("json", "yaml"), (f"---\n{text}---\n{rest}" if card else text).encode()
+
+
+def of_zlib(draw: Draw, data: bytes) -> Mutation:
+    """A DocBin: bytes of what is packed in it."""
+    what, inner = of_bytes(draw, zlib.decompress(data))
+    return what.replace("bytes", "docbin"), zlib.compress(inner)
+
+
 STRUCTURED: dict[str, Callable[[Draw, bytes], Mutation]] = {
     ".json": of_json,
     ".jsonl": of_lines,
     ".toml": of_toml,
     ".parquet": of_parquet,
     ".gz": of_gzip,
+    ".spacy": of_zlib,
+    ".cff": of_yaml,
+    ".md": of_yaml,
 }
 
 

@@ -68,13 +68,25 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+class _Loader(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias, of which a few can stand for more than fits in memory")
+        return super().compose_node(parent, index)
+
+
+def read_yaml(text: str, place: str) -> Any:
+    """What stands in YAML without aliases. Raises InputError."""
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 (it is a SafeLoader)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"{place}: is not YAML: {error}; mend it") from None
+
+
 def split_header(card: str) -> tuple[Json, str]:
     """The YAML header of a card and the text after it. Raises InputError."""
     match = re.match(r"---\n(.*?\n)---\n", card, re.DOTALL)
-    try:
-        values = yaml.safe_load(match[1]) if match else None
-    except yaml.YAMLError as error:
-        raise InputError(f"the card's header is not YAML: {error}; mend it") from None
+    values = read_yaml(match[1], "the card's header") if match else None
     if match is None or not isinstance(values, dict):
         raise InputError("the card has no YAML header between --- lines; add one")
     return values, card[match.end() :]

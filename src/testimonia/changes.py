@@ -154,7 +154,7 @@ def _columns(schema: pa.Schema) -> dict[str, str]:
     try:
         told = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         found = {name: str(tables.feature_of(one)) for name, one in told.items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         found = {}
     return {one.name: found.get(one.name, str(one.type)) for one in schema}
 

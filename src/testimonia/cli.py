@@ -379,7 +379,7 @@ def diff_releases(
         with changes.release_folder(corpus, new or str(corpus / "dataset")) as right:
             found = changes.compare(changes.read_snapshot(left), changes.read_snapshot(right))
     if as_json:
-        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False, default=str))
     else:
         typer.echo(changes.changes_text(found, None if every else changes.TOLD), nl=False)
 

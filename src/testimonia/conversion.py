@@ -133,8 +133,8 @@ class _Entry(msgspec.Struct, gc=False):
 
 
 def _decoder(key: str) -> msgspec.json.Decoder[Any] | None:
-    """Decodes a task whose text is under a key; None where the key is one of those that are read too."""
-    if key in ("doc_id", "language", "title"):
+    """Decodes a task whose text is under a key; None where the key is one of those that are read too, or no name."""
+    if key in ("doc_id", "language", "title") or not key.isprintable() or set(key) & set('"\\'):
         return None
     fields: list[Any] = [("text", str, msgspec.field(name=key))]
     fields += [(name, str, "") for name in ("doc_id", "language", "title")]

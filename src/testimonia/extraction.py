@@ -493,12 +493,13 @@ def _classes(values: pa.Array | None, names: list[str] | None, where: str) -> tu
     return tuple(sorted(found)), number[_ints(codes.indices)]
 
 
-def _features(schema: pa.Schema) -> Any:
+def _features(schema: pa.Schema) -> Json:
     raw = (schema.metadata or {}).get(b"huggingface")
     try:
-        return json.loads(raw)["info"]["features"] if raw else {}
-    except (ValueError, KeyError, TypeError):
+        found = json.loads(raw)["info"]["features"] if raw else {}
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def class_names(schema: pa.Schema, name: str) -> list[str] | None:

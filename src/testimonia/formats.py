@@ -336,7 +336,7 @@ def _doc_bin(path: Path) -> Iterator[tuple[str, Any]]:
         if len(zlib.decompressobj().decompress(data, most)) == most:
             raise ValueError("unpacks to far more than its size")
         docs = list(DocBin(store_user_data=True).from_bytes(data).get_docs(Vocab()))
-    except (OSError, ValueError, KeyError, zlib.error) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as a DocBin: {error}; restore the file") from None
     for number, doc in enumerate(docs):
         yield f"{path}[{number}]", _of_doc(doc)

@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import yaml
 
 from testimonia import __version__, card, tables
 from testimonia.adjudication import gold_of
@@ -153,10 +152,7 @@ def read_citation(folder: Path) -> Json:
 
 def citation_of(path: Path, text: str) -> Json:
     """The same for a text that is to stand in the file."""
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML: {error}; mend it") from None
+    found = card.read_yaml(text, str(path))
     authors = found.get("authors", []) if isinstance(found, dict) else None
     if not isinstance(authors, list) or not all(_is_author(one) for one in authors):
         raise InputError(f"{path}: authors is no list of entries with a name, or with family-names; mend it")

@@ -62,7 +62,11 @@ class Chunk:
         try:
             return _RAWS.decode(self.data)
         except msgspec.DecodeError:
+            pass
+        try:
             return _apart(self.data[1:-1])
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.path}: byte {self.start:,}: not JSON: {error}; restore the file") from None
 
     def read(self, raw: bytes | msgspec.Raw, number: int) -> Any:
         """One of the values, the `number`-th of the file. Raises InputError, with the byte, where it is no JSON."""

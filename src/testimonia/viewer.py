@@ -20,6 +20,9 @@ from testimonia.tables import read_parquet
 Json = dict[str, Any]
 
 
+LONGEST = 500  # code points of a span that stand beside the text
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What comes next on the page: a span (`row`) or `zone` that begins, text, the end of what began last, a new line.
@@ -142,7 +145,7 @@ def _spans(gold: Extraction, shown: int) -> list[Json]:
                 "id": f"{doc_id}:{start}-{end}:{name}",
                 "document": document,
                 "label": label,
-                "text": gold.texts[document].as_py()[start:end],
+                "text": _shortened(gold.texts[document].as_py()[start:end]),
                 "values": values,
                 "relations": [],
             }
@@ -154,6 +157,11 @@ def _spans(gold: Extraction, shown: int) -> list[Json]:
         if head < shown:
             found[head]["relations"].append([label, tail])
     return found
+
+
+def _shortened(text: str) -> str:
+    """The words of a span as they stand beside the text, where many long ones would fill the page."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _said(value: object) -> str:
