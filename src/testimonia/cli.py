@@ -324,7 +324,7 @@ def label_config(corpus: CorpusOption = Path()) -> None:
     from testimonia.scheme import read_scheme
 
     path = corpus / "labeling" / "label_config.xml"
-    write_atomic(path, render_label_config(read_scheme(corpus / "labeling" / "scheme.toml")))
+    write_atomic(path, render_label_config(read_scheme(corpus / "labeling" / "scheme.toml")), within=corpus)
     typer.echo(f"wrote {path}")
 
 

@@ -76,7 +76,7 @@ def export_gold(corpus: Corpus) -> Release:
     card_path = corpus.folder / CARD
     with locked(card_path):
         made, source = build_release(corpus, corpus.dataset)
-        write_atomic(card_path, source)
+        write_atomic(card_path, source, within=corpus.folder)
     return made
 
 
@@ -156,6 +156,9 @@ def citation_of(path: Path, text: str) -> Json:
     authors = found.get("authors", []) if isinstance(found, dict) else None
     if not isinstance(authors, list) or not all(_is_author(one) for one in authors):
         raise InputError(f"{path}: authors is no list of entries with a name, or with family-names; mend it")
+    licences = found.get("license", [])
+    if not isinstance(licences, str | list):
+        raise InputError(f"{path}: license is neither a name nor a list of names; mend it")
     read: Json = found
     return read
 
