@@ -27,7 +27,7 @@ from typer.main import get_command
 from bench.fuzz import GOOD, fuzz, run_command
 from bench.mutations import nested
 from testimonia.cli import app, main
-from testimonia.errors import InputError
+from testimonia.errors import InputError, TestimoniaError
 from testimonia.tables import read_parquet
 from tests.conftest import ROOT
 
@@ -182,10 +182,10 @@ def test_a_pattern_without_end(alone: Path) -> None:
     text = path.read_text()
     start = text.index('pattern = "')
     end = text.index("\n", start)
-    path.write_text(text[:start] + r'pattern = "(?:(?:.|..)+)+\u0001"' + text[end:])
+    path.write_text(text[:start] + r'pattern = "(?:(?:.?){90}){90}[~@]"' + text[end:])
     with pytest.raises(InputError, match="takes too long"):
         run("export-gold", "--corpus", str(alone))
-    path.write_text(text[:start] + 'pattern = "a{99999999999999999999}"' + text[end:])
+    path.write_text(text[:start] + 'pattern = "(a"' + text[end:])
     with pytest.raises(InputError, match="no regular expression"):
         run("export-gold", "--corpus", str(alone))
 
@@ -422,7 +422,7 @@ def test_halves_of_surrogate_pairs_are_written_as_json(
     assert record["spans"][0]["label"] == "\ud800"
     shutil.copytree(ROOT / "dataset", "dataset")
     manifest = json.loads(Path("dataset/manifest.json").read_text())
-    manifest["configs"]["spans"]["rows"] = "\ud800"
+    manifest["configs"]["spans"]["sha256"] = "\ud800"
     Path("dataset/manifest.json").write_text(json.dumps(manifest))
     outcome, said = run_command(["validate-dataset", "dataset", "--corpus", str(ROOT), "--json"])
     assert outcome == "findings"
@@ -467,10 +467,10 @@ def test_names_that_lead_out(folder: Path, name: str) -> None:
     assert everything(folder.parent) - everything(folder) == outside
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "\0" not in name])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_corpus_names_no_file_elsewhere(alone: Path, name: str) -> None:
     before = everything(alone.parent) - everything(alone)
-    quoted = json.dumps(name, ensure_ascii=False)
+    quoted = json.dumps(name)
     for path, old in (
         ("seeds/sources.toml", '"ro-1"'),
         ("seeds/sources.toml", '"000_7fd4331a8fd6c2c3.txt"'),
@@ -484,7 +484,7 @@ def test_a_corpus_names_no_file_elsewhere(alone: Path, name: str) -> None:
             ["export-gold", "--corpus", str(alone)],
             ["plant-errors", str(alone / "planted"), "--key", str(alone / "key.json"), "--corpus", str(alone)],
         ):
-            with pytest.raises(InputError):
+            with pytest.raises(TestimoniaError):
                 run(*command)
         (alone / path).write_text(text)
     for key in ("file", "sha256"):
@@ -684,12 +684,12 @@ def test_pages_run_nothing(browser: Browser, pages: list[Path]) -> None:
         assert page.locator('a[href]:not([href^="#"])').count() == 0
         assert said == []
         # The policy itself: what is not the page's own script does not run, and nothing is loaded.
-        page.evaluate("""() => {
-            const put = (name, values) => document.body.append(Object.assign(document.createElement(name), values));
-            put("script", { textContent: "window.__hit = 1" });
-            put("img", { src: "http://127.0.0.1:9/x.png" });
-        }""")
+        with page.expect_event("requestfailed") as failed:
+            page.evaluate("""() => {
+                const put = (name, values) => document.body.append(Object.assign(document.createElement(name), values));
+                put("script", { textContent: "window.__hit = 1" });
+                put("img", { src: "http://127.0.0.1:9/x.png" });
+            }""")
+        assert failed.value.failure == "csp"
         assert page.evaluate("typeof window.__hit") == "undefined"
-        assert any("Content Security Policy" in one or "Content-Security-Policy" in one for one in said)
-        assert not [one for one in said if one.startswith("http")]
         context.close()

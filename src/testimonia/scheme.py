@@ -12,7 +12,7 @@ from typing import Literal, cast, get_args
 import regex
 
 from testimonia.errors import InputError
-from testimonia.toml import Table
+from testimonia.toml import Table, is_file_name
 
 AttributeType = Literal["choice", "number", "string", "entity"]
 
@@ -292,7 +292,7 @@ def _attribute(table: Table) -> Attribute:
         raise table.error("a name that ends in _proposed is kept for the box beside an entity; rename it")
     if (attribute.type == "entity") != bool(attribute.registry):
         raise table.error("registry belongs to type entity, and only there")
-    if Path(attribute.registry).name != attribute.registry:
+    if not is_file_name(attribute.registry):
         raise table.error(f"registry = {attribute.registry!r} is no file beside the scheme; put it there")
     if attribute.pattern and attribute.type != "string":
         raise table.error("pattern belongs to type string only")

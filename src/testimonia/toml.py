@@ -12,6 +12,8 @@ from typing import Any
 
 from testimonia.errors import InputError
 
+LONGEST_NAME = 200  # bytes, so that there is room for what is added
+
 
 class Table:
     """A TOML table that is read key by key and at the end must have been read whole."""
@@ -104,6 +106,11 @@ class Table:
         """Raises InputError where keys are left that nobody reads."""
         if self._values:
             raise self.error(f"unknown key {next(iter(self._values))!r}; is it misspelt?")
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file may bear this name, and it leads into no other folder."""
+    return Path(name).name == name and "\0" not in name and len(name.encode()) <= LONGEST_NAME
 
 
 def quoted(text: str) -> str:
