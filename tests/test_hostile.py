@@ -559,6 +559,21 @@ def test_markdown_means_nothing(folder: Path) -> None:
     }
 
 
+def test_the_card_means_nothing(alone: Path) -> None:
+    words = "a|b `c` <img src=x> [d](http://e)"
+    sources = alone / "seeds" / "sources.toml"
+    sources.write_text(sources.read_text().replace("its publisher, whom the file does not name", words))
+    for path in (alone / "labeling" / "exports" / "first").glob("*.json"):
+        task = json.loads(path.read_text())
+        task["annotations"][0]["completed_by"] = words
+        path.write_text(json.dumps(task))
+    assert ended("export-gold", "--corpus", str(alone)) == "result"
+    said = (alone / "dataset" / "README.md").read_text()
+    assert said.count("a\\|b \\`c\\` &lt;img src=x&gt; \\[d\\](http://e)") >= 6
+    assert "a|b" not in said
+    assert "<img" not in said
+
+
 HIT = (
     "<script>window.__hit=1</script>",
     "<img src=x onerror=window.__hit=1>",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -125,6 +126,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _said(text: str) -> str:
+    """Words of annotators or of an article's entry, so that they mean nothing to Markdown or HTML; bars see `table`."""
+    return re.sub(r"([\\`*_\[\]])", r"\\\1", html.escape(text, quote=False))
+
+
 def _documents(golds: Sequence[Gold]) -> str:
     rows = [
         (
@@ -135,7 +141,7 @@ def _documents(golds: Sequence[Gold]) -> str:
             len(g.spans),
             len(g.relations),
             g.document.fold,
-            g.document.rights or "not known",
+            _said(g.document.rights) or "not known",
         )
         for g in golds
     ]
@@ -199,7 +205,7 @@ def _annotators(annotations: Sequence[Annotation]) -> str:
         own = [a for a in annotations if (a.round, a.annotator) == key]
         states = Counter(a.state for a in own)
         spans = sum(len(a.spans) for a in own if a.state == "submitted")
-        rows.append([*key, states["submitted"], states["skipped"], states["draft"], spans])
+        rows.append([*map(_said, key), states["submitted"], states["skipped"], states["draft"], spans])
     return table(["round", "annotator", "submitted", "skipped", "drafts", "spans submitted"], rows)
 
 
@@ -254,7 +260,14 @@ def _claims(claims: Claims, golds: Sequence[Gold]) -> str:
         marks = Counter(mark.mark for mark in claim.marks)
         counts = [marks[mark] for mark in MARKS]
         rows.append(
-            [f"`{claim.id}`", claim.type, claim.gloss, ", ".join(row["languages"]), len(claim.mentions), *counts]
+            [
+                f"`{claim.id}`",
+                _said(claim.type),
+                _said(claim.gloss),
+                ", ".join(row["languages"]),
+                len(claim.mentions),
+                *counts,
+            ]
         )
     return table(["claim", "type", "gloss", "languages", "mentions", *MARKS], rows)
 
