@@ -93,7 +93,9 @@ def test_a_policy_that_cannot_be_is_an_error(copy: Path, policy: str, message: s
 
 def with_policy(folder: Path, policy: str) -> None:
     path = folder / "seeds" / "sources.toml"
-    path.write_text(f"[splits]\n{policy}\n\n" + path.read_text())
+    text = path.read_text()
+    assert "[splits]\ntest = 1\n" in text
+    path.write_text(text.replace("[splits]\ntest = 1\n", f"[splits]\n{policy}\n"))
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import numpy as np
 from testimonia.checks import check_gold
 from testimonia.document import Document, Gold, Relation, Span, attributes_of
 from testimonia.errors import InputError, errors_among
+from testimonia.files import read_json
 from testimonia.language import Language
 from testimonia.scheme import Scheme
 
@@ -332,10 +333,14 @@ def planted_json(places: Iterable[Place], seed: int) -> Json:
 
 
 def _planted(path: Path) -> tuple[Place, ...]:
-    try:
-        return tuple(Place(**row) for row in json.loads(path.read_text(encoding="utf-8"))["planted"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read: {error!r}; restore the file") from None
+    found = read_json(path)
+    rows: Any = found.get("planted") if isinstance(found, dict) else None
+    kinds = {"doc_id": str, "start": int, "end": int, "label": str, "problem": str}
+    for row in rows if isinstance(rows, list) else [None]:
+        values = row if isinstance(row, dict) else {}
+        if values.keys() != kinds.keys() or not all(isinstance(values[name], kinds[name]) for name in kinds):
+            raise InputError(f"{path}: planted is no list of entries with {', '.join(kinds)}; restore the file")
+    return tuple(Place(**row) for row in rows)
 
 
 def _places(path: Path, documents: Mapping[str, Document]) -> tuple[Place, ...]:
@@ -353,7 +358,7 @@ def _rows(path: Path) -> list[tuple[str, Json]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}:{number}: is no JSON: {error}; mend the line") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}:{number}: is no JSON object; mend the line")

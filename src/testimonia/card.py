@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -77,13 +78,25 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+class _Loader(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias, of which a few can stand for more than fits in memory")
+        return super().compose_node(parent, index)
+
+
+def read_yaml(text: str, place: str) -> Any:
+    """What stands in YAML without aliases. Raises InputError."""
+    try:
+        return _Loader(text).get_single_data()
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"{place}: is not YAML: {error}; mend it") from None
+
+
 def split_header(card: str) -> tuple[Json, str]:
     """The YAML header of a card and the text after it. Raises InputError."""
     match = re.match(r"---\n(.*?\n)---\n", card, re.DOTALL)
-    try:
-        values = yaml.safe_load(match[1]) if match else None
-    except yaml.YAMLError as error:
-        raise InputError(f"the card's header is not YAML: {error}; mend it") from None
+    values = read_yaml(match[1], "the card's header") if match else None
     if match is None or not isinstance(values, dict):
         raise InputError("the card has no YAML header between --- lines; add one")
     return values, card[match.end() :]
@@ -122,6 +135,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _said(text: str) -> str:
+    """Words of annotators or of an article's entry, so that they mean nothing to Markdown or HTML; bars see `table`."""
+    return re.sub(r"([\\`*_\[\]])", r"\\\1", html.escape(text, quote=False))
+
+
 def _documents(golds: Sequence[Gold]) -> str:
     rows = [
         (
@@ -132,7 +150,7 @@ def _documents(golds: Sequence[Gold]) -> str:
             len(g.spans),
             len(g.relations),
             g.document.fold,
-            g.document.rights or "not known",
+            _said(g.document.rights) or "not known",
         )
         for g in golds
     ]
@@ -196,7 +214,7 @@ def _annotators(annotations: Sequence[Annotation]) -> str:
         own = [a for a in annotations if (a.round, a.annotator) == key]
         states = Counter(a.state for a in own)
         spans = sum(len(a.spans) for a in own if a.state == "submitted")
-        rows.append([*key, states["submitted"], states["skipped"], states["draft"], spans])
+        rows.append([*map(_said, key), states["submitted"], states["skipped"], states["draft"], spans])
     return table(["round", "annotator", "submitted", "skipped", "drafts", "spans submitted"], rows)
 
 
@@ -251,7 +269,14 @@ def _claims(claims: Claims, golds: Sequence[Gold]) -> str:
         marks = Counter(mark.mark for mark in claim.marks)
         counts = [marks[mark] for mark in MARKS]
         rows.append(
-            [f"`{claim.id}`", claim.type, claim.gloss, ", ".join(row["languages"]), len(claim.mentions), *counts]
+            [
+                f"`{claim.id}`",
+                _said(claim.type),
+                _said(claim.gloss),
+                ", ".join(row["languages"]),
+                len(claim.mentions),
+                *counts,
+            ]
         )
     return table(["claim", "type", "gloss", "languages", "mentions", *MARKS], rows)
 

@@ -39,6 +39,11 @@ PARTS = {
     "annotations": ("doc_id", "round", "annotator", "state"),
     "tokens": ("doc_id", "sentence"),
 }
+# What else is looked into of each row that comes or goes.
+NEEDED: dict[str, dict[str, type]] = {
+    "spans": {"doc_id": str, "label": str, "start": int, "end": int},
+    "relations": {"head": str, "label": str, "tail": str},
+}
 TOLD = 20  # of a kind, in words
 
 
@@ -123,6 +128,9 @@ def read_snapshot(folder: Path) -> Snapshot:
         found = [row for table in read for row in table.to_pylist()]
         if config == "documents":  # their spans and relations are those of the flat configs
             found = [{name: value for name, value in row.items() if name not in PARTS} for row in found]
+        for name, kind in NEEDED.get(config, {}).items():
+            if not all(isinstance(row.get(name), kind) for row in found):
+                raise InputError(f"{folder / config}: {name} is missing or of another type; is this a release?")
         rows[config] = _keyed(folder / config, found, key)
         if read:
             columns[config] = _columns(read[0].schema)
@@ -146,7 +154,7 @@ def _columns(schema: pa.Schema) -> dict[str, str]:
     try:
         told = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         found = {name: str(tables.feature_of(one)) for name, one in told.items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         found = {}
     return {one.name: found.get(one.name, str(one.type)) for one in schema}
 

@@ -6,7 +6,6 @@ Each check yields findings, severity error where it is certain and warning where
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -15,7 +14,7 @@ from itertools import pairwise
 import regex
 
 from testimonia.document import Gold, Relation, Span, span_id
-from testimonia.errors import Finding, Severity
+from testimonia.errors import Finding, InputError, Severity
 from testimonia.language import Language, without_marks
 from testimonia.scheme import Attribute, Label, Rule, Scheme
 
@@ -96,9 +95,17 @@ def _value_problem(attribute: Attribute, value: object) -> str:
         return "is no string"
     if attribute.type == "choice" and value not in attribute.values:
         return f"is not one of {', '.join(attribute.values)}"
-    if attribute.pattern and not re.fullmatch(attribute.pattern, value):
+    if attribute.pattern and not matches(attribute.pattern, value):
         return f"does not match {attribute.pattern}"
     return ""
+
+
+def matches(pattern: str, value: str) -> bool:
+    """Whether all of a value is as the scheme says. Raises InputError where that takes too long to tell."""
+    try:
+        return regex.fullmatch(pattern, value, timeout=1) is not None
+    except TimeoutError:
+        raise InputError(f"pattern {pattern!r}: takes too long on {value[:60]!r}; write a simpler one") from None
 
 
 def _entity(attribute: Attribute, value: str, values: Mapping[str, object], scheme: Scheme) -> Iterator[_Result]:
@@ -131,7 +138,7 @@ def _rule_problems(rule: Rule, values: Mapping[str, object]) -> Iterator[str]:
         yield f"{' < '.join(rule.ascending)} does not hold"
     for name, pattern in rule.match:
         value = values.get(name)
-        if value is not None and not re.fullmatch(pattern, str(value)):
+        if value is not None and not matches(pattern, str(value)):
             yield f"{name} = {value!r} does not match {pattern}"
 
 

@@ -6,6 +6,7 @@ A command parses options, makes one library call, prints, and sets the exit code
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from testimonia import __version__
-from testimonia.errors import Finding, FindingsError, InputError, TestimoniaError
+from testimonia.errors import Finding, FindingsError, InputError, TestimoniaError, plain
 
 if TYPE_CHECKING:
     from testimonia.studio import Studio
@@ -60,7 +61,7 @@ def main(command: str | None = None) -> NoReturn:
         _print_findings(error.findings, err="--json" in arguments)
         typer.echo(f"error: {error}", err=True)
     except TestimoniaError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo("\n".join(map(plain, f"error: {error}".split("\n"))), err=True)
     except PermissionError as error:
         typer.echo(f"error: {error.filename}: {error.strerror}; is it yours to write?", err=True)
     except OSError as error:
@@ -85,7 +86,9 @@ def _options(
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    pass
+    for stream in (sys.stdout, sys.stderr):  # what is no UTF-8, as JSON writes it
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @app.command(rich_help_panel=ANNOTATE)
@@ -322,7 +325,7 @@ def label_config(corpus: CorpusOption = Path()) -> None:
     from testimonia.scheme import read_scheme
 
     path = corpus / "labeling" / "label_config.xml"
-    write_atomic(path, render_label_config(read_scheme(corpus / "labeling" / "scheme.toml")))
+    write_atomic(path, render_label_config(read_scheme(corpus / "labeling" / "scheme.toml")), within=corpus)
     typer.echo(f"wrote {path}")
 
 
@@ -377,7 +380,7 @@ def diff_releases(
         with changes.release_folder(corpus, new or str(corpus / "dataset")) as right:
             found = changes.compare(changes.read_snapshot(left), changes.read_snapshot(right))
     if as_json:
-        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False, default=str))
     else:
         typer.echo(changes.changes_text(found, None if every else changes.TOLD), nl=False)
 

@@ -133,8 +133,8 @@ class _Entry(msgspec.Struct, gc=False):
 
 
 def _decoder(key: str) -> msgspec.json.Decoder[Any] | None:
-    """Decodes a task whose text is under a key; None where the key is one of those that are read too."""
-    if key in ("doc_id", "language", "title"):
+    """Decodes a task whose text is under a key; None where the key is one of those that are read too, or no name."""
+    if key in ("doc_id", "language", "title") or not key.isprintable() or set(key) & set('"\\'):
         return None
     fields: list[Any] = [("text", str, msgspec.field(name=key))]
     fields += [(name, str, "") for name in ("doc_id", "language", "title")]
@@ -285,7 +285,7 @@ def convert(chunk: Chunk, source: Source, scheme: Scheme | None, place: str) -> 
     for number, raw in enumerate(chunk.values(), chunk.first + 1):
         try:
             task = decoder.decode(raw) if decoder else None
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             task = None
         read = None if task is None or task.drafts else _plain(task, source.name, known)
         if task is None or read is None:
@@ -294,7 +294,7 @@ def convert(chunk: Chunk, source: Source, scheme: Scheme | None, place: str) -> 
         entries += len(read)
         _put(columns, str(task.id), task.data, read)
         text = task.data.text
-        wide = len(text.encode("utf-16-le", "surrogatepass")) > 2 * len(text)
+        wide = not text.isascii() and len(text.encode("utf-16-le", "surrogatepass")) > 2 * len(text)
         own = sum(len(one.starts) for one in read)
         fitting["code-points"] += own
         (perhaps if wide else fitting)["utf-16"] += own
@@ -469,9 +469,10 @@ class _Slow:
         task = self.reader.plain(renewed(value), number)
         data, known = task["data"], str(value.get("id", number))
         counted = _regions(task)
-        if not encodable(task) or data["text"] is None:
-            id_ = "task-without-text" if encodable(task) else "task-surrogate"
-            what = f"has no text under {self.source.key!r}" if encodable(task) else "holds half a surrogate pair"
+        whole = encodable(task)
+        if not whole or data["text"] is None:
+            id_ = "task-without-text" if whole else "task-surrogate"
+            what = f"has no text under {self.source.key!r}" if whole else "holds half a surrogate pair"
             place = f"{self.place}: {data['doc_id']}".encode(errors="replace").decode()
             self.unread.append((known, Finding(place, id_, f"{what}; left out")))
             self.found[id_] += 1

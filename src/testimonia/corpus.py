@@ -14,7 +14,7 @@ from testimonia.language import Language, read_languages
 from testimonia.scheme import Scheme, read_scheme
 from testimonia.seeds import read_seeds
 from testimonia.splits import Policy
-from testimonia.toml import Table
+from testimonia.toml import Table, is_file_name
 
 ROUND_KINDS = ("annotation", "adjudication")
 
@@ -96,7 +96,7 @@ def read_rounds(path: Path) -> tuple[str, tuple[Round, ...]]:
         kind = t.string("kind", among=ROUND_KINDS)
         of = t.string("of", among=earlier) if kind == "adjudication" else ""
         one = Round(t.string("id"), kind, t.boolean("release", False), of)
-        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one.id):
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one.id) or not is_file_name(one.id):
             raise t.error(f"id = {one.id!r} is not lower-case words joined by hyphens; it names a folder")
         if one.id in {r.id for r in rounds}:
             raise t.error("stands twice; keep one")

@@ -16,6 +16,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["error", "warning"]
+LONGEST = 4000  # code points of a message on a terminal
+
+
+def plain(text: str) -> str:
+    """Text in one line that does nothing to a terminal: what is not printable becomes a dot, far too much is cut."""
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    return "".join(character if character.isprintable() else "·" for character in " ".join(text.split()))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,7 +39,7 @@ class Finding:
         return {"id": self.id, "severity": self.severity, "place": self.place, "message": self.message}
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.place}: {self.message} [{self.id}]"
+        return plain(f"{self.severity}: {self.place}: {self.message} [{self.id}]")
 
 
 class TestimoniaError(Exception):

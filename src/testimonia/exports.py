@@ -197,10 +197,13 @@ def renamed(place: str, names: Mapping[str, str]) -> str:
 
 
 def encodable(task: Json) -> bool:
+    """Whether a task can be written as UTF-8. Raises InputError where it is nested too deep to be written at all."""
     try:
         json.dumps(task, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return False
+    except RecursionError:
+        raise InputError(f"task {task['data']['doc_id']!r}: is nested too deep; restore it, or export again") from None
     return True
 
 

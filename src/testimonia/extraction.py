@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testimonia.errors import Finding, InputError
+from testimonia.errors import LONGEST, Finding, InputError
 from testimonia.matching import Ints, Spans, runs
 from testimonia.scheme import column
 
@@ -170,7 +170,7 @@ def of_rows(rows: Iterable[tuple[str, Json]]) -> Extraction:
         document = len(places)
         places.append(place)
         doc_id = row.get("doc_id")
-        if not isinstance(doc_id, str) or not doc_id:
+        if not isinstance(doc_id, str) or not 0 < len(doc_id) <= LONGEST:
             raise InputError(f"{place}: doc_id = {doc_id!r} is no name; give each document its doc_id")
         documents["doc_id"].append(_text(place, "doc_id", doc_id))
         documents["language"].append(_text(place, "language", row.get("language", row.get("lang"))))
@@ -267,7 +267,7 @@ def _bounds(where: str, span: Json) -> tuple[int, int]:
 
 def _label(where: str, span: Json, key: str = "label") -> str:
     label = span.get(key)
-    if not isinstance(label, str) or not label:
+    if not isinstance(label, str) or not 0 < len(label) <= LONGEST:
         raise InputError(f"{where}: {key} = {label!r} is no name; give one")
     return str(_text(where, key, label))
 
@@ -379,6 +379,8 @@ def _of_table(table: pa.Table, where: str) -> Extraction:
         found = _with_relations(found, table, cells.get("id"), counts, features, where)
     if "zones" in names:
         counts, cells = _flat(table["zones"], f"{where}: zones")
+        if len(zones_lack := {"start", "end", "kind"} - cells.keys()) and counts.any():
+            raise InputError(f"{where}: zones have no {min(zones_lack)}; each has start, end, kind")
         if cells:
             kinds, kind = _classes(cells.get("kind"), None, f"{where}: kinds of zones")
             start, end = (_offsets(cells.get(name), f"{where}: zones: {name}") for name in ("start", "end"))
@@ -491,12 +493,13 @@ def _classes(values: pa.Array | None, names: list[str] | None, where: str) -> tu
     return tuple(sorted(found)), number[_ints(codes.indices)]
 
 
-def _features(schema: pa.Schema) -> Any:
+def _features(schema: pa.Schema) -> Json:
     raw = (schema.metadata or {}).get(b"huggingface")
     try:
-        return json.loads(raw)["info"]["features"] if raw else {}
-    except (ValueError, KeyError, TypeError):
+        found = json.loads(raw)["info"]["features"] if raw else {}
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def class_names(schema: pa.Schema, name: str) -> list[str] | None:

@@ -16,12 +16,14 @@ from typing import Any
 from testimonia.errors import InputError
 
 
-def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
+def write_atomic(path: Path, data: str | bytes, mode: int = 0o644, within: Path | None = None) -> None:
     """Writes beside the target, syncs and renames: a reader sees the old file or the new one.
 
     A symbolic link stays one: what it points to is written. Raises InputError where the target is there and is no
-    file, such as a folder or a device.
+    file, such as a folder or a device, or where links lead out of the folder `within`.
     """
+    if within is not None and within.resolve() not in path.resolve().parents:
+        raise InputError(f"{path}: a symbolic link leads out of {within}; put a plain file or folder there")
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is there and is no file; name another")
@@ -29,7 +31,8 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"{path}: {path.parent} is no folder; name another") from None
-    content = data.encode() if isinstance(data, str) else data
+    # Half a surrogate pair is written as JSON writes it.
+    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -44,13 +47,15 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
         raise
 
 
-def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
+def write_json(path: Path, value: Any, mode: int = 0o644, within: Path | None = None) -> None:
     """Canonical enough to compare by eye and by diff: indented, in UTF-8, with a newline at the end."""
-    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n", mode)
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n", mode, within)
 
 
 def read_json(path: Path) -> Any:
     """The JSON in a file. Raises InputError with the line where it breaks."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is no plain file; restore the file")
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.exports import export_of
 from testimonia.extraction import Extraction, class_names, of_rows, of_table
 from testimonia.scheme import Label, Scheme
-from testimonia.tables import read_parquet
+from testimonia.tables import read_parquet, unpacked
 
 Json = dict[str, Any]
 Places = Iterable[tuple[str, Any]]
@@ -99,6 +99,9 @@ def _zones(place: str, zones: Any) -> tuple[Zone, ...]:
 def _texts(path: Path) -> list[Json]:
     table = read_parquet(path)
     wanted = [name for name in ("doc_id", "language", "lang", "text", "zones") if name in table.column_names]
+    for name in wanted:
+        if table.column_names.count(name) > 1:
+            raise InputError(f"{path}: has several columns {name}; keep one")
     rows: list[Json] = table.select(wanted).to_pylist()
     return rows
 
@@ -258,9 +261,8 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8-sig") as file:
-            first = file.readline()
-            while first and not first.strip():
-                first = file.readline()
+            bounded = _Bounded(path, file)
+            first = next((line for line in bounded if line.strip()), "")
             if not first:
                 return
             try:
@@ -268,10 +270,10 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
             except (ValueError, RecursionError):
                 row = None
             if first.lstrip().startswith("[") or row is None:
-                yield from _whole(path, first + file.read())
+                yield from _whole(path, first + bounded.rest())
                 return
             yield from _records_of(f"{path}:1", row)
-            for number, line in enumerate(file, 2):
+            for number, line in enumerate(bounded, 2):
                 if line.strip():
                     try:
                         row = json.loads(line)
@@ -280,6 +282,32 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
                     yield from _records_of(f"{path}:{number}", row)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}; restore the file") from None
+
+
+_LINE = 32  # bytes that a line counts beside its length, as lines of next to nothing take time
+
+
+class _Bounded:
+    """The lines of a file, of which a packed one may not unpack to far more than its size. Raises InputError."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self._path, self._file = path, file
+        self._left = unpacked(path)
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._checked(self._file.readline(max(0, self._left) + 1)):
+            self._left -= _LINE
+            yield line
+
+    def rest(self) -> str:
+        """All that is left."""
+        return self._checked(self._file.read(self._left + 1))
+
+    def _checked(self, text: str) -> str:
+        self._left -= len(text)
+        if text and self._left < 0:
+            raise InputError(f"{self._path}: unpacks to far more than its size; unpack it, and look what it is")
+        return text
 
 
 def _whole(path: Path, content: str) -> Iterator[tuple[str, Any]]:
@@ -315,8 +343,11 @@ def _doc_bin(path: Path) -> Iterator[tuple[str, Any]]:
     except ImportError:
         raise InputError(f"{path}: a DocBin needs spaCy; install it, or write doc.to_json() as JSONL") from None
     try:
-        docs = list(DocBin(store_user_data=True).from_disk(path).get_docs(Vocab()))
-    except (OSError, ValueError, KeyError) as error:
+        data, most = path.read_bytes(), unpacked(path)
+        if len(zlib.decompressobj().decompress(data, most)) == most:
+            raise ValueError("unpacks to far more than its size")
+        docs = list(DocBin(store_user_data=True).from_bytes(data).get_docs(Vocab()))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as a DocBin: {error}; restore the file") from None
     for number, doc in enumerate(docs):
         yield f"{path}[{number}]", _of_doc(doc)

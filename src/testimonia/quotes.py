@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,10 @@ def _checked(place: str, row: Any) -> tuple[str, list[Json]]:
         for end in ("head", "tail"):
             if not isinstance(relation.get(end), int) or not 0 <= relation[end] < len(quotes):
                 raise InputError(f"{place}: relation {number}: {end} = {relation.get(end)!r} is the number of no quote")
+    try:
+        json.dumps(row)
+    except RecursionError:
+        raise InputError(f"{place}: is nested too deep; leave out what the scorer does not read") from None
     return row["doc_id"], quotes
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from testimonia import tables
 from testimonia.corpus import Corpus
 from testimonia.document import SPLITS
 from testimonia.errors import Finding, InputError
+from testimonia.files import read_json
 from testimonia.release import (
     CARD,
     CROISSANT,
@@ -120,12 +120,11 @@ def _alike(old: Path, new: Path, exact: bool) -> bool:
     """Whether two papers are the same; if not `exact`, but for what follows from the bytes of the Parquet."""
     if not old.is_file() or exact:
         return old.is_file() and old.read_bytes() == new.read_bytes()
-    left, right = read_text(old), read_text(new)
     if old.suffix == ".md":
-        return _SIZES.sub("", left) == _SIZES.sub("", right)
+        return _SIZES.sub("", read_text(old)) == _SIZES.sub("", read_text(new))
     try:
-        return bool(_without_bytes(json.loads(left)) == _without_bytes(json.loads(right)))
-    except ValueError:
+        return bool(_without_bytes(read_json(old)) == _without_bytes(read_json(new)))
+    except (InputError, RecursionError):
         return False
 
 
@@ -142,11 +141,11 @@ def _paper(old: Path, new: Path) -> str:
     if old.name not in (MANIFEST, CROISSANT):
         return "is not the one that is made now"
     try:
-        left, right = json.loads(read_text(old)), json.loads(read_text(new))
+        left, right = read_json(old), read_json(new)
         keys = [key for key in sorted({*left, *right}) if left.get(key) != right.get(key)]
         inputs = left.get("inputs", {}), right.get("inputs", {})
         changed = [path for path in sorted({*inputs[0], *inputs[1]}) if inputs[0].get(path) != inputs[1].get(path)]
-    except (ValueError, TypeError, AttributeError):
+    except (InputError, TypeError, AttributeError):
         return "is not the one that is made now"
     told = f"; the inputs {', '.join(changed)} are others, new or gone" if changed else ""
     return f"is not the one that is made now, in {', '.join(keys) or 'its form'}{told}"

@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
-import yaml
 
 from testimonia import __version__, card, tables
 from testimonia.adjudication import gold_of
@@ -90,7 +89,7 @@ def export_gold(corpus: Corpus) -> Release:
     card_path = corpus.folder / CARD
     with locked(card_path):
         made, source = build_release(corpus, corpus.dataset)
-        write_atomic(card_path, source)
+        write_atomic(card_path, source, within=corpus.folder)
     return made
 
 
@@ -165,13 +164,13 @@ def read_citation(folder: Path) -> Json:
 
 def citation_of(path: Path, text: str) -> Json:
     """The same for a text that is to stand in the file."""
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML: {error}; mend it") from None
+    found = card.read_yaml(text, str(path))
     authors = found.get("authors", []) if isinstance(found, dict) else None
     if not isinstance(authors, list) or not all(_is_author(one) for one in authors):
         raise InputError(f"{path}: authors is no list of entries with a name, or with family-names; mend it")
+    licences = found.get("license", [])
+    if not isinstance(licences, str | list):
+        raise InputError(f"{path}: license is neither a name nor a list of names; mend it")
     read: Json = found
     return read
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from testimonia.adjudication import Docket
 from testimonia.agreement import DEFINITIONS, MODES, Agreement, frequent, none_of, only_one
 from testimonia.cases import KINDS, Case, Link
 from testimonia.document import Span
+from testimonia.errors import plain
 from testimonia.language import Language
 from testimonia.resampling import Figure
 from testimonia.scheme import Scheme
@@ -100,11 +103,6 @@ def table_text(title: str, head: Sequence[str], rows: Sequence[Sequence[str | fl
     return "\n".join([title, *lines])
 
 
-def plain(text: str) -> str:
-    """Text in one line that does nothing to a terminal: what is not printable becomes a dot."""
-    return "".join(character if character.isprintable() else "·" for character in " ".join(text.split()))
-
-
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """One reading of a case in its sentence: who, what, and the sentence in three pieces around the span."""
@@ -189,6 +187,7 @@ def environment() -> Environment:
     )
     environment.filters["show"] = show
     environment.filters["value"] = _value
+    environment.filters["digest"] = _digest
     return environment
 
 
@@ -216,6 +215,11 @@ def _readings(case: Case, text: str, starts: Sequence[int]) -> list[_Reading]:
     if case.absent:
         readings.append(_Reading(", ".join(case.absent), "", "", text[left:right].strip(), "", ""))
     return readings
+
+
+def _digest(script: str) -> str:
+    """What a Content-Security-Policy calls a script by, so that no other runs."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _value(value: str | float) -> str:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+import regex
+
 from testimonia.errors import InputError
-from testimonia.toml import Table
+from testimonia.toml import Table, is_file_name
 
 AttributeType = Literal["choice", "number", "string", "entity"]
 
@@ -290,6 +292,8 @@ def _attribute(table: Table) -> Attribute:
         raise table.error("a name that ends in _proposed is kept for the box beside an entity; rename it")
     if (attribute.type == "entity") != bool(attribute.registry):
         raise table.error("registry belongs to type entity, and only there")
+    if not is_file_name(attribute.registry):
+        raise table.error(f"registry = {attribute.registry!r} is no file beside the scheme; put it there")
     if attribute.pattern and attribute.type != "string":
         raise table.error("pattern belongs to type string only")
     if len(attribute.hotkeys) > len(attribute.values):
@@ -363,8 +367,8 @@ def _identifier(table: Table, key: str) -> str:
 
 def _pattern(table: Table, pattern: str) -> str:
     try:
-        re.compile(pattern)
-    except re.error as error:
+        regex.compile(pattern)
+    except (regex.error, OverflowError, RecursionError) as error:
         raise table.error(f"{pattern!r} is no regular expression: {error}") from None
     return pattern
 

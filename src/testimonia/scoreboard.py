@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from testimonia.comparison import Comparison
+from testimonia.errors import plain
 from testimonia.extraction import Extraction
 from testimonia.language import Language, direction_of
 from testimonia.measures import ABOUT_GOLD, COUNTS, Accuracy, Score, is_entity
-from testimonia.report import MOST_CASES, PALETTE, environment, plain, plot, show, table_text
+from testimonia.report import MOST_CASES, PALETTE, environment, plot, show, table_text
 from testimonia.resampling import Figure
 from testimonia.scheme import Scheme
 from testimonia.scoring import ByMode, Scores

@@ -10,9 +10,8 @@ proves nothing are suspects.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ import regex
 from numpy.typing import NDArray
 
 from testimonia.adjudication import PROVENANCES
-from testimonia.checks import check_bounds
+from testimonia.checks import check_bounds, matches
 from testimonia.document import Span
 from testimonia.language import Language, without_marks
 from testimonia.matching import Floats, Ints, Spans, overlapping, runs
@@ -419,13 +418,8 @@ def _broken(rule: Rule, values: Cells, there: Mapping[str, Mask]) -> Mask:
 def _matching(array: Any, pattern: str) -> Mask:
     """Where a string matches a regular expression as a whole, or is null, (n,)."""
     words = array.dictionary_encode()
-    good = [_full(pattern, word) for word in words.dictionary.to_pylist()]
+    good = [matches(pattern, word) for word in words.dictionary.to_pylist()]
     return np.array([*good, True])[_ints(pc.fill_null(words.indices, len(good)))]
-
-
-@lru_cache(100_000)
-def _full(pattern: str, word: str) -> bool:
-    return re.fullmatch(pattern, word) is not None
 
 
 @cache

@@ -12,7 +12,7 @@ from pathlib import Path
 from testimonia.document import Document, Zone
 from testimonia.errors import InputError
 from testimonia.splits import Policy, assigned, read_policy
-from testimonia.toml import Table
+from testimonia.toml import Table, is_file_name
 
 TRANSLATIONS = ("human", "machine", "unknown")
 ZONES = ("title", "body", "caption", "heading", "boilerplate")
@@ -52,10 +52,10 @@ def read_seeds(folder: Path, languages: Collection[str]) -> tuple[list[Document]
 
 def _document(folder: Path, table: Table, fold: int, languages: Collection[str]) -> Document:
     doc_id = table.string("id")
-    if not _DOC_ID.fullmatch(doc_id):
+    if not _DOC_ID.fullmatch(doc_id) or not is_file_name(doc_id):
         raise table.error(f"id = {doc_id!r} is not lower-case words joined by hyphens, such as ro-1")
     path = folder / table.peek("file")
-    if path.parent != folder or path.is_symlink():
+    if not is_file_name(table.peek("file")) or path.is_symlink():
         raise table.error(f"file = {path.name!r} is not a plain file of {folder}; put it there")
     text = read_text(path, table.string("sha256"))
     return Document(

@@ -178,7 +178,10 @@ def _survey(file: Path, form: Form, config: Project | None, told: list[Finding])
     if tasks is None:
         tasks, found = read_tasks(file)
         told += found
-        data = json.dumps(tasks).encode()
+        try:
+            data = json.dumps(tasks).encode()
+        except RecursionError:
+            raise InputError(f"{file}: is nested too deep; restore the file, or export again") from None
         at_once = Chunk(file, 0, 0, len(tasks), data, "array")
     if config:
         keys = {key for task in tasks for key in task["data"]}

@@ -206,7 +206,7 @@ def _features(place: Path, schema: pa.Schema, key: bytes = b"huggingface") -> di
     try:
         info = json.loads((schema.metadata or {})[key])
         return {name: tables.feature_of(one) for name, one in info["info"]["features"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         raise InputError(f"{place}: its Parquet does not describe its features; restore the release") from None
 
 

@@ -108,8 +108,8 @@ def add_document(
     if not (folder / "labeling" / "languages" / f"{language}.toml").is_file():
         raise InputError(f"language {language!r}: has no file under {folder / 'labeling/languages'}; add one")
     with locked(sources):
-        before = sources.read_text(encoding="utf-8") if sources.is_file() else ""
         entries = {t.string("id"): t.string("sha256") for t in Table.read(sources).tables("document")}
+        before = sources.read_text(encoding="utf-8")
         if entries.get(doc_id) == digest:
             return target
         if doc_id in entries:
@@ -120,7 +120,7 @@ def add_document(
             f"language = {quoted(language)}\ntitle = {quoted(title)}\ntranslation = {quoted(translation)}\n"
             f'zones = [\n  {{ start = {start}, end = {end}, kind = "body" }},\n]\n'
         )
-        write_atomic(target, data)
-        write_atomic(sources, before + entry)
+        write_atomic(target, data, within=folder)
+        write_atomic(sources, before + entry, within=folder)
     read_corpus(folder)
     return target

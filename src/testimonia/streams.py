@@ -31,7 +31,7 @@ _STRING = rb'("(?:[^"\\]|\\.)*")'
 _KEY = re.compile(rb"\s*\{\s*" + _STRING + rb"\s*:")
 _SECOND = re.compile(rb'\s*(?:"(?:[^"\\]|\\.)*"|[-+.\w]+)\s*,\s*' + _STRING + rb"\s*:")
 # What msgspec refuses and Python's json reads: halves of surrogate pairs, and numbers that are none.
-_LENIENT = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\bNaN\b|\bInfinity\b")
+_LENIENT = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|NaN|Infinity")
 _SPACE = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -62,7 +62,11 @@ class Chunk:
         try:
             return _RAWS.decode(self.data)
         except msgspec.DecodeError:
+            pass
+        try:
             return _apart(self.data[1:-1])
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.path}: byte {self.start:,}: not JSON: {error}; restore the file") from None
 
     def read(self, raw: bytes | msgspec.Raw, number: int) -> Any:
         """One of the values, the `number`-th of the file. Raises InputError, with the byte, where it is no JSON."""
@@ -171,7 +175,7 @@ def _array(path: Path, file: BufferedIOBase, buffer: bytearray, start: int, size
     head: re.Pattern[bytes] | None = None
     ended = False
     while not ended:
-        block = file.read(size)
+        block = file.read(max(size, len(buffer)))  # as much again, so that what is looked at twice adds up to little
         ended = not block
         buffer += block
         head = head or _head(buffer)
@@ -181,7 +185,9 @@ def _array(path: Path, file: BufferedIOBase, buffer: bytearray, start: int, size
             del buffer[:begin]
             yield Chunk(path, start, first, count, data, "array", raws)
             start, first = start + begin, first + count
-        elif not ended and (len(buffer) > LARGEST or _malformed(buffer)):
+        elif not ended and len(buffer) > LARGEST:
+            raise InputError(f"{path}: byte {start:,}: a task of more than {LARGEST >> 20} MB; leave it out")
+        elif not ended and _malformed(buffer):
             raise _broken(path, bytes(buffer), start)
     closing = buffer.rfind(b"]")
     if closing < 0 or buffer[closing + 1 :].strip():

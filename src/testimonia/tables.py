@@ -427,10 +427,42 @@ def write_parquet(path: Path, table_rows: Sequence[Json], table_schema: pa.Schem
     )
 
 
+def unpacked(path: Path) -> int:
+    """How many bytes may be in a packed file: more than any of its size has that was not made to fill the memory."""
+    return max(1 << 26, path.stat().st_size << 7)
+
+
+def _read(file: pq.ParquetFile, most: int) -> pa.Table:
+    """All rows of a file. Raises ValueError where they take more than so many bytes."""
+    # Of groups no more is asked: what pyarrow says of columns ends the process where a footer is spoilt.
+    said, rows = file.metadata, file.metadata.num_rows
+    size = sum(said.row_group(number).total_byte_size for number in range(said.num_row_groups))
+    if size <= most and (rows + 1) * size <= most:
+        return file.read()  # not even if each value were as long as all
+    tables, held = [file.schema_arrow.empty_table()], max(4 * size, rows)
+    for batch in file.iter_batches(32 * (most >> 26) ** 2) if held <= most else ():
+        tables.append(_undictionaried(pa.Table.from_batches([batch])))
+        held += tables[-1].nbytes
+        if held > most:
+            break
+    if held > most:
+        raise ValueError(f"it unpacks to more than {most >> 20} MB")
+    return pa.concat_tables([_undictionaried(tables[0]), *tables[1:]])
+
+
+def _undictionaried(table: pa.Table) -> pa.Table:
+    """The same with each value as long as it is."""
+    for number, one in enumerate(table.schema):
+        if pa.types.is_dictionary(one.type):
+            column = table.column(number).cast(one.type.value_type)
+            table = table.set_column(number, one.with_type(one.type.value_type), column)
+    return table
+
+
 def read_parquet(path: Path) -> pa.Table:
-    """A Parquet file. Raises InputError where it cannot be read."""
+    """A Parquet file. Raises InputError where it cannot be read, or unpacks to far more than its size."""
     try:
-        table = pq.ParquetFile(path).read()
+        table = _read(pq.ParquetFile(path), unpacked(path))
         table.validate(full=True)
         return table
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -438,12 +470,19 @@ def read_parquet(path: Path) -> pa.Table:
 
 
 def batches(paths: Iterable[Path], rows: int = 1000) -> Iterator[pa.RecordBatch]:
-    """The rows of Parquet files in order, so many at a time. Raises InputError where one cannot be read."""
+    """The rows of Parquet files in order, so many at a time.
+
+    Raises InputError where one cannot be read, or unpacks to far more than its size.
+    """
     for path in paths:
         try:
+            left = unpacked(path)
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(rows):
                     batch.validate(full=True)
+                    left -= batch.nbytes + batch.num_rows
+                    if left < 0:
+                        raise ValueError(f"it unpacks to more than {unpacked(path) >> 20} MB")
                     yield batch
         except (OSError, ValueError, pa.ArrowException) as error:
             raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
@@ -11,6 +11,8 @@ from types import UnionType
 from typing import Any
 
 from testimonia.errors import InputError
+
+LONGEST_NAME = 200  # bytes, so that there is room for what is added
 
 
 class Table:
@@ -23,11 +25,13 @@ class Table:
     @classmethod
     def read(cls, path: Path) -> Table:
         """The top table of a file. Raises InputError where it is missing or not TOML."""
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is no plain file; put one there")
         try:
             return cls(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
         except FileNotFoundError:
             raise InputError(f"{path}: does not exist; is this the folder of a corpus?") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # a number may be too long, tables nested too deep
             raise InputError(f"{path}: cannot be read as TOML: {error}; mend the file") from None
 
     def error(self, what: str) -> InputError:
@@ -66,7 +70,7 @@ class Table:
     def number(self, key: str) -> float | None:
         """A number, or None where the key is missing."""
         value = self._take(key, int | float, "a number")
-        if value is not None and not math.isfinite(value):
+        if value is not None and not -sys.float_info.max <= value <= sys.float_info.max:
             raise self.error(f"{key} = {value} is no finite number; write one")
         return None if value is None else float(value)
 
@@ -104,6 +108,13 @@ class Table:
             raise self.error(f"unknown key {next(iter(self._values))!r}; is it misspelt?")
 
 
+def is_file_name(name: str) -> bool:
+    """Whether a file may bear this name, and it leads into no other folder."""
+    return Path(name).name == name and "\0" not in name and len(name.encode()) <= LONGEST_NAME
+
+
 def quoted(text: str) -> str:
-    """A string as TOML writes it: a basic string, in one line."""
+    """A string as TOML writes it: a basic string, in one line. Raises InputError for what is no UTF-8."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{text!r}: is not UTF-8; write it anew")
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

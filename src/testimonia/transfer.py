@@ -232,9 +232,9 @@ def pull_annotations(
                 outcome[doc_id] = "kept"
             else:
                 outcome[doc_id] = "changed" if doc_id in before else "new"
-                write_json(folder / f"{doc_id}.json", pulled)
+                write_json(folder / f"{doc_id}.json", pulled, within=corpus.folder)
         if "kept" not in outcome.values():  # what is kept was annotated with the config that lies beside it
-            write_atomic(folder / "label_config.xml", studio.label_config(project))
+            write_atomic(folder / "label_config.xml", studio.label_config(project), within=corpus.folder)
     outcome |= dict.fromkeys(set(before) - set(outcome), "gone")
     return Pulled(*(tuple(sorted(d for d, o in outcome.items() if o == field.name)) for field in fields(Pulled)))
 

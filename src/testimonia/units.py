@@ -24,6 +24,8 @@ def widths(text: str, unit: Unit) -> Ints:
 
 def to_code_points(text: str, offsets: Ints, unit: Unit) -> Ints:
     """Offsets in a unit as code points of the text; -1 for one that lies within a character or outside the text."""
+    if unit == "code-points":
+        return np.where((offsets >= 0) & (offsets <= len(text)), offsets, -1)
     return rows_of(edges_of(text, unit), offsets)
 
 

@@ -337,6 +337,6 @@ def check_card(header: Json, manifest: Json, scheme: Scheme) -> list[Finding]:
         if config not in tables.CONFIGS:
             continue
         expected = tables.yaml_features(tables.features(config, scheme))
-        if json.dumps(info.get("features")) != json.dumps(expected):
+        if json.dumps(info.get("features"), default=str) != json.dumps(expected):
             findings.append(Finding(f"card {config}", "card-disagrees", "features are not those of the scheme"))
     return findings

@@ -76,7 +76,7 @@ def make_release(corpus: Corpus, since: str = "", today: datetime.date | None = 
     if changes:
         check_rise(changes)
     if cited:
-        write_atomic(folder / CITATION, cited)
+        write_atomic(folder / CITATION, cited, within=folder)
     warnings = list(export_gold(corpus).findings)
     findings = validate_dataset(corpus.dataset, corpus)
     if errors_among(findings):
@@ -180,7 +180,7 @@ def enter(path: Path, version: str, text: str) -> None:
     start = re.search(_HEADING, source)
     top, rest = (source[: start.start()], source[start.start() :]) if start else (source, "")
     made = "\n\n".join(part for part in (top.rstrip("\n"), f"## {version}", text) if part)
-    write_atomic(path, f"{made}\n\n{rest}" if rest else f"{made}\n")
+    write_atomic(path, f"{made}\n\n{rest}" if rest else f"{made}\n", within=path.parent)
 
 
 def _cited(folder: Path, version: str, day: datetime.date) -> str:

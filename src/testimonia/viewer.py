@@ -20,6 +20,9 @@ from testimonia.tables import read_parquet
 Json = dict[str, Any]
 
 
+LONGEST = 500  # code points of a span that stand beside the text
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What comes next on the page: a span (`row`) or `zone` that begins, text, the end of what began last, a new line.
@@ -142,7 +145,7 @@ def _spans(gold: Extraction, shown: int) -> list[Json]:
                 "id": f"{doc_id}:{start}-{end}:{name}",
                 "document": document,
                 "label": label,
-                "text": gold.texts[document].as_py()[start:end],
+                "text": _shortened(gold.texts[document].as_py()[start:end]),
                 "values": values,
                 "relations": [],
             }
@@ -154,6 +157,11 @@ def _spans(gold: Extraction, shown: int) -> list[Json]:
         if head < shown:
             found[head]["relations"].append([label, tail])
     return found
+
+
+def _shortened(text: str) -> str:
+    """The words of a span as they stand beside the text, where many long ones would fill the page."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _said(value: object) -> str:
@@ -169,11 +177,19 @@ def _claims(source: Path, rows: Mapping[str, int]) -> list[Json]:
         for name in ("claims", "claim_mentions")
     }
     mentions: dict[str, list[Json]] = {}
-    for row in read["claim_mentions"]:
-        links = [(text, rows.get(span)) for text, span in zip(row["texts"], row["spans"], strict=True)]
-        sources = [(text, rows.get(span)) for text, span in zip(row["source_texts"], row["sources"], strict=True)]
-        ends = [_said(row[name]) for name in ("value_min", "value_max") if row[name] is not None]
-        value = " ".join([row["bound"] or "", " to ".join(dict.fromkeys(ends)), row["unit"] or ""]).strip()
-        mention = {"mention": row, "links": links, "sources": sources, "value": value}
-        mentions.setdefault(row["claim_id"], []).append(mention)
-    return [row | {"said": mentions.get(row["claim_id"], [])} for row in read["claims"]]
+    try:
+        for row in read["claim_mentions"]:
+            links = [(text, rows.get(span)) for text, span in zip(row["texts"], row["spans"], strict=True)]
+            sources = [(text, rows.get(span)) for text, span in zip(row["source_texts"], row["sources"], strict=True)]
+            ends = [_said(row[name]) for name in ("value_min", "value_max") if row[name] is not None]
+            value = " ".join([row["bound"] or "", " to ".join(dict.fromkeys(ends)), row["unit"] or ""]).strip()
+            mention = {"mention": row["mention_id"], "language": row["language"], "value": value}
+            mentions.setdefault(row["claim_id"], []).append(mention | {"links": links, "sources": sources})
+        return [
+            {name: row[name] for name in ("claim_id", "type", "gloss")}
+            | {"marks": [f"{mark['first']} and {mark['second']}: {mark['mark']}" for mark in row["marks"]]}
+            | {"said": mentions.get(row["claim_id"], [])}
+            for row in read["claims"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{source}: its claims cannot be read: {error!r}; validate it first") from None
