@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -461,12 +462,10 @@ def _undictionaried(table: pa.Table) -> pa.Table:
 
 def read_parquet(path: Path) -> pa.Table:
     """A Parquet file. Raises InputError where it cannot be read, or unpacks to far more than its size."""
-    try:
+    with _readable(path):
         table = _read(pq.ParquetFile(path), unpacked(path))
         table.validate(full=True)
         return table
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None
 
 
 def batches(paths: Iterable[Path], rows: int = 1000) -> Iterator[pa.RecordBatch]:
@@ -475,30 +474,34 @@ def batches(paths: Iterable[Path], rows: int = 1000) -> Iterator[pa.RecordBatch]
     Raises InputError where one cannot be read, or unpacks to far more than its size.
     """
     for path in paths:
-        try:
+        with _readable(path), pq.ParquetFile(path) as file:
             left = unpacked(path)
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(rows):
-                    batch.validate(full=True)
-                    left -= batch.nbytes + batch.num_rows
-                    if left < 0:
-                        raise ValueError(f"it unpacks to more than {unpacked(path) >> 20} MB")
-                    yield batch
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None
+            for batch in file.iter_batches(rows):
+                batch.validate(full=True)
+                left -= batch.nbytes + batch.num_rows
+                if left < 0:
+                    raise ValueError(f"it unpacks to more than {unpacked(path) >> 20} MB")
+                yield batch
 
 
 def read_schema(path: Path) -> pa.Schema:
     """The Arrow schema of a Parquet file. Raises InputError where it cannot be read."""
-    try:
+    with _readable(path):
         return pq.read_schema(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None
 
 
 def size(path: Path) -> int:
-    """The number of rows of a Parquet file."""
-    return int(pq.read_metadata(path).num_rows)
+    """The number of rows of a Parquet file. Raises InputError where it cannot be read."""
+    with _readable(path):
+        return int(pq.read_metadata(path).num_rows)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {error}; restore the file") from None
 
 
 class Stream:
