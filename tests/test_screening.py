@@ -7,10 +7,11 @@ from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testimonia import tables
+from testimonia import screening, tables
 from testimonia.corpus import Corpus, read_corpus
 from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of, span_id
 from testimonia.screening import Screen
@@ -205,3 +206,16 @@ def test_the_screen_lets_pass_what_is_right() -> None:
     wrong = {row["doc_id"] for row in batch.to_pylist() if check_row(row, corpus.scheme, corpus.languages)}
     assert set(batch["doc_id"].filter(pa.array(screen.suspects(batch))).to_pylist()) == wrong
     assert len(wrong) < batch.num_rows / 2
+
+
+def test_a_crowd_of_spans_is_left_to_the_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, _ = world()
+    spans = tuple(_right(0, 3, label) for label in ("SOURCE", "ACTOR"))
+    made = [Gold(Document("d", "ro", "Ana a spus."), spans, provenance=("agreed", "agreed"))]
+    batch = pa.RecordBatch.from_pylist(
+        tables.rows("documents", corpus.scheme, corpus.languages, made),
+        schema=tables.schema("documents", corpus.scheme),
+    )
+    assert Screen(corpus.scheme, corpus.languages).suspects(batch).tolist() == [False]
+    monkeypatch.setattr(screening, "_CROWD", 1)
+    assert Screen(corpus.scheme, corpus.languages).suspects(batch).tolist() == [True]

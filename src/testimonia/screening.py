@@ -44,7 +44,8 @@ _HARMLESS = "([{«“„‹)]}»”/›-–%°\",،'’‘‰٪"  # marks that e
 _AROUND = 20  # characters that are looked through for the next hard one
 _PREFIX = 4  # letters of a first word that are compared with those of function words
 _TABLE = 1 << 17
-_MOST = 2_000_000  # words that are remembered
+_MOST, _LONG = 1_000_000, 100  # words that are remembered, and how long these may be
+_CROWD = 1000  # spans of a document that share characters with others, up to which all pairs are looked at
 _REQUIRED = {
     "spans": ("id", "start", "end", "label", "text"),
     "relations": ("id", "label", "head", "tail"),
@@ -238,7 +239,9 @@ class Screen:
             known = self._clean.get(key)
             if known is None:
                 words = key[0].decode("utf-32-le")
-                known = self._clean[key] = self._is_clean(words, [(0, len(words))], *what)
+                known = self._is_clean(words, [(0, len(words))], *what)
+                if len(words) <= _LONG:
+                    self._clean[key] = known
             good[row] = known
         return good
 
@@ -271,6 +274,8 @@ class Screen:
         order = np.arange(len(place)) if (place[1:] >= place[:-1]).all() else np.argsort(place, kind="stable")
         begins = np.append(True, place[order][1:] >= np.maximum.accumulate(end[order])[:-1])[: len(order)]
         crowded = order[~(begins & np.append(begins[1:], True))] if len(order) else order
+        many = np.bincount(spans.document[crowded], minlength=1)[spans.document[crowded]] > _CROWD
+        too_many, crowded = crowded[many], crowded[~many]
         some = spans.take(crowded)
         i, j = overlapping(some, some)
         i, j = i[i != j], j[i != j]
@@ -280,7 +285,8 @@ class Screen:
         for outer, inner in ((one, other), (other, one)):
             covers = (outer.start <= inner.start) & (inner.end <= outer.end)
             allowed |= covers & self._overlaps[outer.label, inner.label, equal.astype(np.int64)]
-        return crowded, crowded[i[~allowed | (equal & (one.label == other.label))]]
+        wrong = crowded[i[~allowed | (equal & (one.label == other.label))]]
+        return crowded, np.append(wrong, too_many)
 
     def _relations(self, document: Ints, cells: Cells, spans: Spans, ids: Any, crowded: Ints) -> Mask:
         """Relations that are not as the scheme says, or of which that is not proven, (r,)."""
