@@ -6,6 +6,7 @@ opened again and updated. What a server's answer confirmed is written down; at t
 confirmed annotation must be in it once, as it was last. Without `--pause` they work as fast as the server answers.
 
 Run: .venv/bin/python -m bench.longrun [--tasks 5000] [--annotators 10] [--minutes 10] [--pause 0] [--seed 1]
+     [--database postgresql://user@host:port/name]
 """
 
 from __future__ import annotations
@@ -150,14 +151,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--pause", type=float, default=0, help="mean seconds that an annotator thinks about a task")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--database", default="", help="postgresql://user@host:port/name, else sqlite")
     given = parser.parse_args()
+    kind = "PostgreSQL" if given.database else "sqlite"
     print(
-        f"label-studio {version('label-studio')} on sqlite, Python {platform.python_version()}, {os.cpu_count()} cores"
+        f"label-studio {version('label-studio')} on {kind}, Python {platform.python_version()}, {os.cpu_count()} cores"
     )
-    print(f"{vars(given)}")
+    print({name: value for name, value in vars(given).items() if name != "database"})
     corpus, _ = made(read_corpus(ROOT), given.tasks, given.seed)
     log = Log()
-    with tempfile.TemporaryDirectory() as folder, server.running(Path(folder)) as up, Studio(up.address) as studio:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server.running(Path(folder), database=given.database) as up,
+        Studio(up.address) as studio,
+    ):
         project = studio.ensure_project("long run", render_label_config(corpus.scheme), "")
         studio.load(project, [{"data": task_of(d)} for d in corpus.documents], {}, {}, lambda _done, _total: None)
         emails = [f"annotator-{number}@example.org" for number in range(given.annotators)]
