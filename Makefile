@@ -4,7 +4,7 @@ BIN := .venv/bin
 export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: env demo label test pythons check pictures matrix browser database ssh lock clean
+.PHONY: env demo label test pythons check pictures matrix browser database ssh audit lock clean
 
 env: .venv/.done
 
@@ -70,10 +70,18 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
+# Asks the public advisory service (needs the network) for every pin of the lock; what it cannot tell fails too.
+audit:
+	@pins=bench/tools/pip-audit.txt; home=build/tools/pip-audit; \
+	  cmp -s $$pins $$home/.done || { rm -rf $$home && $(PYTHON) -m venv $$home \
+	    && $$home/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $$pins \
+	    && cp $$pins $$home/.done; } || exit 1; \
+	  $$home/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict --progress-spinner off
+
 # Needs uv: pins every dependency with its hashes.
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 --no-header -o requirements.lock
-	for pins in bench/models/*.in tests/matrix/*.in; do uv pip compile "$$pins" --universal --generate-hashes --python-version 3.11 --no-header -o "$${pins%.in}.txt" || exit 1; done
+	for pins in bench/models/*.in bench/tools/*.in tests/matrix/*.in; do uv pip compile "$$pins" --universal --generate-hashes --python-version 3.11 --no-header -o "$${pins%.in}.txt" || exit 1; done
 
 clean:
 	rm -rf .venv build

@@ -1,10 +1,9 @@
 """How often and how fast quotes are found, beside langextract's resolver.
 
-Run: .venv/bin/python bench/grounding.py [--seed N] [--held-out] [--langextract PYTHON] [--show KIND]
+Run: .venv/bin/python -m bench.grounding [--seed N] [--held-out] [--langextract] [--show KIND]
 
-PYTHON is an interpreter that has langextract, in an environment of its own:
-    python3 -m venv build/langextract && build/langextract/bin/pip install langextract==1.7.1
-    .venv/bin/python bench/grounding.py --langextract build/langextract/bin/python
+`--langextract` runs langextract too, in an environment of its own, `build/tools/langextract`, of exactly the packages
+and hashes that `bench/tools/langextract.txt` pins.
 
 Phrases of 2 to 12 words are drawn from the seed articles. A phrase that stands there before is asked for at each of
 its places, so that the order of the quotes tells which is meant. Every quote of a document and kind is changed in the
@@ -30,6 +29,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.environments import ENVIRONMENTS, interpreter
 from testimonia.alignment import lexicon_of
 from testimonia.folding import fold
 from testimonia.grounding import ground
@@ -320,8 +320,9 @@ def ours(workload: Sequence[Case], languages: dict[str, Language]) -> tuple[list
     return spans, seconds
 
 
-def theirs(workload: Sequence[Case], python: str) -> tuple[list[list[object]], list[float], str]:
-    command = [python, str(Path(__file__).with_name("grounding_langextract.py"))]
+def theirs(workload: Sequence[Case]) -> tuple[list[list[object]], list[float], str]:
+    python = interpreter(ROOT / "bench" / "tools" / "langextract.txt", ENVIRONMENTS / "tools" / "langextract")
+    command = [python, Path(__file__).with_name("grounding_langextract.py")]
     data = json.dumps([(case.source.text, case.quotes) for case in workload])
     done = subprocess.run(command, input=data, capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout)
@@ -368,7 +369,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--held-out", action="store_true")
-    parser.add_argument("--langextract")
+    parser.add_argument("--langextract", action="store_true")
     parser.add_argument("--show", default="")
     options = parser.parse_args()
     languages = read_languages(ROOT / "labeling" / "languages")
@@ -379,7 +380,7 @@ def main() -> None:
     report(workload, spans, seconds)
     show(workload, spans, options.show)
     if options.langextract:
-        their_spans, their_seconds, their_version = theirs(workload, options.langextract)
+        their_spans, their_seconds, their_version = theirs(workload)
         print(f"\nlangextract {their_version}: {sum(their_seconds) / sum(seconds):.0f} times our time")
         report(workload, their_spans, their_seconds)
 

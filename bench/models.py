@@ -1,4 +1,4 @@
-"""What published models find in the articles. Run: .venv/bin/python bench/models.py [dataset]
+"""What published models find in the articles. Run: .venv/bin/python -m bench.models [dataset]
 
 Each model runs in an environment of its own, `build/models/<model>/env`, of exactly the packages and hashes that
 `bench/models/<model>.txt` pins (`make lock` pins them anew from `<model>.in`). Only models whose weights are a Python
@@ -10,7 +10,6 @@ reported. Only the articles in the model's language are read; of a language with
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import platform
 import subprocess
@@ -22,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.environments import ENVIRONMENTS, interpreter
 from testimonia import tables
 from testimonia.errors import InputError
 
 BENCH = Path(__file__).resolve().parent
-ENVIRONMENTS = BENCH.parent / "build" / "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +48,6 @@ def articles(dataset: Path) -> list[dict[str, str]]:
         raise InputError(f"{dataset}: holds no documents/*.parquet; name the folder of a release")
     columns = ["doc_id", "language", "text"]
     return [row for file in files for row in tables.read_parquet(file).select(columns).to_pylist()]
-
-
-def environment(model: Model) -> Path:
-    """The interpreter of the model's environment, which is made when absent or when other packages were pinned."""
-    place = ENVIRONMENTS / model.package / "env"
-    pins = BENCH / "models" / f"{model.package}.txt"
-    stamp = place / "pins.sha256"
-    python = place / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    digest = hashlib.sha256(pins.read_bytes()).hexdigest()
-    if not (stamp.is_file() and stamp.read_text() == digest):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-        install = "-m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r"
-        subprocess.run([python, *install.split(), pins], check=True)
-        stamp.write_text(digest)
-    return python
 
 
 def versions(python: Path) -> dict[str, str]:
@@ -96,7 +80,7 @@ def spans(entities: list[dict[str, Any]], text: str, where: str) -> list[dict[st
 def run(model: Model, documents: list[dict[str, str]], out: Path) -> Path:
     """Writes the model's predictions and prints how many there are of each label, article by article."""
     start = time.perf_counter()
-    python = environment(model)
+    python = interpreter(BENCH / "models" / f"{model.package}.txt", ENVIRONMENTS / "models" / model.package / "env")
     ready = time.perf_counter() - start
     installed = versions(python)
     name = f"{model.package} {installed[model.package]}"

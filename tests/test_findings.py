@@ -28,6 +28,7 @@ from testimonia.rounds import read_annotations
 from testimonia.scoring import score
 from testimonia.splits import check_splits
 from testimonia.tasks import parse_tasks
+from testimonia.transfer import check_authors
 from tests.conftest import DATA, ROOT, copy_corpus
 
 Json = dict[str, Any]
@@ -58,6 +59,8 @@ def test_each_check_fires_on_its_file(
         findings = list(ground_records([("line 1", row) for row in case["records"]], {"d-1": document}, {}).findings)
     elif case["kind"] == "claims":
         findings = findings_on_claims(case)
+    elif case["kind"] == "pull":
+        findings = check_authors(case["task"], case["own"])
     elif case["kind"] == "round":
         folder = copy_corpus(tmp_path / "corpus")
         (folder / "labeling" / "exports" / case["folder"]).mkdir()
@@ -93,6 +96,7 @@ def test_every_check_has_a_file() -> None:
         "comparison",
         "quotes",
         "splits",
+        "transfer",
     ):
         for node in ast.walk(ast.parse((ROOT / "src" / "testimonia" / f"{name}.py").read_text())):
             candidate: ast.expr | None = None

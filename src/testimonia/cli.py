@@ -266,8 +266,8 @@ def pull_annotations(
     one = read.round(round_)
     with _studio("tasks.view") as studio:
         pulled = transfer.pull_annotations(read, studio, one, server.home(), _progress("pulling"), replace)
-    kinds: dict[str, tuple[str, ...]] = asdict(pulled)
-    findings = transfer.check_passes(read, one)
+    kinds: dict[str, tuple[str, ...]] = {name: found for name, found in asdict(pulled).items() if name != "findings"}
+    findings = [*pulled.findings, *transfer.check_passes(read, one)]
     if as_json:
         found = [finding.as_json() for finding in findings]
         typer.echo(json.dumps(kinds | {"findings": found}, ensure_ascii=False))

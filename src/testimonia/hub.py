@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import (
@@ -22,6 +23,7 @@ from huggingface_hub.hf_api import RepoFile
 from testimonia.corpus import Corpus
 from testimonia.errors import FindingsError, HubError, InputError, errors_among
 from testimonia.release import PAPERS, check_label_config, read_manifest, strays, validate_dataset
+from testimonia.server import is_loopback
 from testimonia.tables import files_of
 
 VARIABLE = "HF_TOKEN"
@@ -74,6 +76,8 @@ def publish(corpus: Corpus, repository: str, revision: str = "", dry_run: bool =
         raise InputError(f"{VARIABLE}: holds a space, a line end or a letter that no token has; set it again")
     if not token and not dry_run:
         raise InputError(f"{VARIABLE}: is not set; put a token with write access to {repository} in the environment")
+    api = HfApi(token=token or False)
+    _check_endpoint(api.endpoint)
     findings = validate_dataset(corpus.dataset, corpus) + check_label_config(corpus)
     if errors_among(findings):
         raise FindingsError(f"{corpus.dataset}: has errors; it is not published", findings)
@@ -82,7 +86,6 @@ def publish(corpus: Corpus, repository: str, revision: str = "", dry_run: bool =
         raise InputError(f"{path}: is no plain file of the release; take it out")
     names = [*PAPERS, *(file["file"] for entry in manifest["configs"].values() for file in files_of(entry))]
     files = {name: corpus.dataset / name for name in names if (corpus.dataset / name).is_file()}
-    api = HfApi(token=token or False)
     try:
         plan = _planned(api, repository, tag, files)
         if not dry_run:
@@ -104,6 +107,15 @@ def publish(corpus: Corpus, repository: str, revision: str = "", dry_run: bool =
             raise HubError(message) from None
         raise
     return plan
+
+
+def _check_endpoint(url: str) -> None:
+    """Raises InputError where the token would travel in the clear, or where messages would tell a password."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise InputError("HF_ENDPOINT: holds a user or password; leave them out, the token is enough")
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise InputError(f"HF_ENDPOINT: over {url} everybody on the way could read the token; use https")
 
 
 def _planned(api: HfApi, repository: str, tag: str, files: dict[str, Path]) -> Plan:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import ipaddress
 import json
 import os
 import re
@@ -86,18 +87,32 @@ def _remote(url: str, key: str) -> Address:
     if not url or not key:
         missing = "LABEL_STUDIO_API_KEY" if url else "LABEL_STUDIO_URL"
         raise StudioError(f"{missing} is not set; both are needed for a Label Studio of your own")
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not re.fullmatch(r"[!-~]+", key):
+        raise StudioError("LABEL_STUDIO_API_KEY holds a space, a line end or a letter that no key has; set it again")
+    if "@" in url or "?" in url:
+        raise StudioError("LABEL_STUDIO_URL holds a user, a password or a query; leave them out, the key is enough")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.fragment
+    except ValueError:
+        sound = False
+    if not sound or not re.fullmatch(r"[!-~]+", url):
         raise StudioError(f"LABEL_STUDIO_URL = {url!r} is no address; write one such as https://studio.example.org")
-    if parts.username or parts.password:
-        raise StudioError("LABEL_STUDIO_URL holds a user or password; leave them out, the key is enough")
-    local = parts.hostname == "localhost" or re.fullmatch(r"127(\.\d+){3}|::1", parts.hostname)
+    local = is_loopback(parts.hostname or "")
     if parts.scheme == "http" and not local and os.environ.get("LABEL_STUDIO_ALLOW_HTTP") != "1":
         raise StudioError(
             f"{url}: over plain HTTP everybody on the way could read the key; use https, or set "
             "LABEL_STUDIO_ALLOW_HTTP=1 if the network is yours"
         )
     return Address(url, key)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its address, or by the name `localhost`."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read_secrets(folder: Path) -> Mapping[str, str]:
@@ -171,8 +186,11 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _environment(folder: Path, values: Mapping[str, str]) -> dict[str, str]:
-    """Without LABEL_STUDIO_HOST: pages then name no host, so that they work behind a tunnel or a proxy too."""
-    prefixes = ("LABEL_STUDIO_", "POSTGRE_", "DJANGO_", "SENTRY_", "FRONTEND_SENTRY")
+    """Nothing that would change what is set here, and no secrets that the server has no use for.
+
+    Without LABEL_STUDIO_HOST: pages then name no host, so that they work behind a tunnel or a proxy too.
+    """
+    prefixes = ("LABEL_STUDIO_", "HEARTEX_", "POSTGRE_", "DJANGO_", "SENTRY_", "FRONTEND_SENTRY", "HF_", "TESTIMONIA_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return inherited | {
         "LABEL_STUDIO_BASE_DATA_DIR": str(folder / "studio"),

@@ -7,6 +7,8 @@ import hashlib
 import json
 import re
 import secrets
+import ssl
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from label_studio_sdk.core.api_error import ApiError
 
 from testimonia.errors import StudioError
 from testimonia.files import locked, read_json, write_json
-from testimonia.server import Address
+from testimonia.server import Address, is_loopback
 
 Json = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -33,6 +35,9 @@ PSEUDONYM = re.compile(r"[a-z0-9][a-z0-9-]*")
 _USER_KEYS = {"completed_by", "updated_by", "last_created_by", "user", "user_id", "created_by", "comment_authors"}
 _LEFT_OUT = {"created_username", "created_ago", "username", "first_name", "last_name", "initials", "avatar", "phone"}
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+_SECRET = re.compile(
+    r"""(?<=Token )[^\s"',\\]+|(?<=Bearer )[^\s"',\\]+|(?<=token=)[^\s"'&\\]+|eyJ[\w-]+\.[\w-]+\.[\w-]+"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +63,11 @@ class Studio:
     """A connection to a Label Studio server; a context manager that closes it."""
 
     def __init__(self, address: Address) -> None:
+        """Raises StudioError where the key is a personal access token that has run out."""
         self.address = address
-        self._http = httpx.Client(timeout=120, follow_redirects=True)
-        self.client = LabelStudio(base_url=address.url, api_key=address.token, httpx_client=self._http)
+        self._http = _connection(address.url)
+        with self._told("use the key"):
+            self.client = LabelStudio(base_url=address.url, api_key=address.token, httpx_client=self._http)
 
     def __enter__(self) -> Studio:
         return self
@@ -68,9 +75,12 @@ class Studio:
     def __exit__(self, *exception: object) -> None:
         self._http.close()
 
+    def _told(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return _told(what, self.address.token)
+
     def check(self, rights: Sequence[str] = ()) -> None:
         """Raises StudioError where the server is older than OLDEST, or the account lacks one of these rights."""
-        with _told("ask for the version and the account"):
+        with self._told("ask for the version and the account"):
             release = str(self.client.versions.get().release or "")
             whoami: Any = self.client.users.whoami()
         numbers = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
@@ -87,7 +97,7 @@ class Studio:
 
     def project(self, title: str) -> int | None:
         """The id of the only project with this title. Raises StudioError where there are two."""
-        with _told("look for the project"):
+        with self._told("look for the project"):
             projects: list[Any] = list(self.client.projects.list(title=title))
             found = [int(p.id) for p in projects if p.title == title]
         if len(found) > 1:
@@ -112,15 +122,15 @@ class Studio:
         if project is None:
             if start_from:
                 settings |= {"show_collab_predictions": True, "model_version": start_from}
-            with _told("create the project"):
+            with self._told("create the project"):
                 return int(self.client.projects.create(title=title, request_options=_NO_RETRY, **settings).id or 0)
-        with _told("update the label config (Label Studio refuses one that its annotations do not fit)"):
+        with self._told("update the label config (Label Studio refuses one that its annotations do not fit)"):
             self.client.projects.update(project, **settings)
         return project
 
     def ensure_views(self, project: int, views: Mapping[str, Sequence[Json]], hidden: Sequence[str]) -> None:
         """Saved views of a project's tasks by title, each with its filters; those that are there stay as they are."""
-        with _told("save the views"):
+        with self._told("save the views"):
             there = {str((view.data or {}).get("title")) for view in self.client.views.list(project=project)}
             for title, filters in views.items():
                 if title not in there:
@@ -135,7 +145,7 @@ class Studio:
 
     def start_from(self, project: int, model: str) -> None:
         """Has new annotations of a project start from the predictions of this model, which must be there."""
-        with _told("choose the predictions that annotators start from"):
+        with self._told("choose the predictions that annotators start from"):
             self.client.projects.update(project, model_version=model, show_collab_predictions=True)
 
     def load(
@@ -165,7 +175,7 @@ class Studio:
                 entries = [_entry(entry, users) for entry in annotations.get(task["data"]["doc_id"], ())]
                 batch.append(task | {"annotations": entries})
                 added += len(entries)
-            with _told("import tasks"):
+            with self._told("import tasks"):
                 self.client.projects.import_tasks(project, request=batch, request_options=_NO_RETRY)
         progress(len(new), len(new))
         renewed = []
@@ -201,7 +211,7 @@ class Studio:
 
     def _renew(self, task: int, wanted: Json) -> None:
         """Replaces the predictions of a task, then its data; cut off in between, the next run does it again."""
-        with _told("replace the predictions of a task"):
+        with self._told("replace the predictions of a task"):
             old = [int(prediction.id or 0) for prediction in self.client.predictions.list(task=task)]
             for prediction in wanted["predictions"]:
                 self.client.predictions.create(task=task, request_options=_NO_RETRY, **prediction)
@@ -210,18 +220,18 @@ class Studio:
             self.client.tasks.update(str(task), data=wanted["data"])
 
     def _tasks(self, project: int) -> Iterator[Any]:
-        with _told("list the tasks"):
+        with self._told("list the tasks"):
             yield from self.client.tasks.list(project=project, include="id,data", page_size=500)
 
     def _complete(self, task: int, entries: Sequence[Json]) -> int:
         if not entries:
             return 0
-        with _told("read the annotations of a task"):
+        with self._told("read the annotations of a task"):
             there = {(a.completed_by, bool(a.was_cancelled)) for a in self.client.annotations.list(task)}
         added = 0
         for entry in entries:
             if (entry["completed_by"], entry["was_cancelled"]) not in there:
-                with _told("create an annotation"):
+                with self._told("create an annotation"):
                     self.client.annotations.create(task, request_options=_NO_RETRY, **entry)
                 added += 1
         return added
@@ -231,7 +241,7 @@ class Studio:
         ids = sorted(int(task.id) for task in self._tasks(project))
         for first in range(0, len(ids), BATCH):
             progress(first, len(ids))
-            with _told("export tasks"):
+            with self._told("export tasks"):
                 chunks = self.client.projects.exports.download_sync(
                     project,
                     export_type="JSON",
@@ -250,15 +260,20 @@ class Studio:
         progress(len(ids), len(ids))
 
     def label_config(self, project: int) -> str:
-        with _told("read the label config"):
+        with self._told("read the label config"):
             return str(self.client.projects.get(project).label_config)
 
     def users(self) -> dict[int, str]:
         """E-mail address by user id."""
-        with _told("list the users"):
+        with self._told("list the users"):
             return {
                 int(user.id or 0): str(user.email or f"user-{user.id}").lower() for user in self.client.users.list()
             }
+
+    def account(self) -> str:
+        """E-mail address of the account whose key this is."""
+        with self._told("ask for the account"):
+            return str(self.client.users.whoami().email).lower()
 
     def ensure_users(self, pseudonyms: Sequence[str]) -> dict[str, int]:
         """User id by pseudonym; accounts `<pseudonym>@example.org` are made where there are none."""
@@ -280,8 +295,8 @@ class Studio:
         """Signs an account up by the organisation's invitation; returns its password (generated if not given)."""
         email, password = email.lower(), password or secrets.token_urlsafe(16)
         with (
-            _told("sign up an annotator"),
-            httpx.Client(base_url=self.address.url, follow_redirects=True, timeout=60) as http,
+            self._told("sign up an annotator"),
+            _connection(self.address.url) as http,
         ):
             invite = self.client.organizations.invites.get_invite_link()
             invitation = {"token": str(invite.token)}
@@ -295,19 +310,49 @@ class Studio:
 
 
 def _entry(entry: Json, users: Mapping[str, int]) -> Json:
-    """An exported annotation as it is imported. `ground_truth` is always said: Label Studio's default is true."""
+    """An exported annotation as it is imported.
+
+    `ground_truth` is always said: Label Studio's default is true. `import_id` tells what was loaded from what was
+    posted in another's name.
+    """
     return {
         "result": entry["result"],
         "completed_by": users[entry["completed_by"]],
         "was_cancelled": bool(entry.get("was_cancelled")),
         "ground_truth": False,
         "lead_time": entry.get("lead_time"),
+        "import_id": entry.get("id") or 0,
     }
 
 
+def _connection(url: str) -> httpx.Client:
+    """A client of one server: it follows no redirect elsewhere, where the key would go along.
+
+    Certificates are verified, against $SSL_CERT_FILE too; what is on this machine is not asked through a proxy.
+    """
+    home = _origin(httpx.URL(url))
+
+    def check(request: httpx.Request) -> None:
+        if (elsewhere := _origin(request.url)) != home:
+            raise StudioError(
+                f"{url}: redirects to {elsewhere}, where the key is not sent; if that is the server you mean, "
+                "set LABEL_STUDIO_URL to it"
+            )
+
+    parts = urllib.parse.urlsplit(url)
+    direct = {f"all://{parts.netloc}": None} if is_loopback(parts.hostname or "") else {}
+    return httpx.Client(
+        base_url=url, timeout=120, follow_redirects=True, event_hooks={"request": [check]}, mounts=direct
+    )
+
+
+def _origin(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turns what the SDK and the network raise into a StudioError that says what was tried."""
+def _told(what: str, key: str) -> Iterator[None]:
+    """Turns what the SDK and the network raise into a StudioError that says what was tried, without the key."""
     try:
         yield
     except ApiError as error:
@@ -315,10 +360,36 @@ def _told(what: str) -> Iterator[None]:
             json.dumps(error.body, ensure_ascii=False, default=str) if not isinstance(error.body, str) else error.body
         )
         hint = "is the token right?" if error.status_code in (401, 403) else "see the server's log"
-        raise StudioError(f"Label Studio: cannot {what}: HTTP {error.status_code}: {body[:300]}; {hint}") from None
+        said = _without_secrets(body, key)[:300]
+        raise StudioError(f"Label Studio: cannot {what}: HTTP {error.status_code}: {said}; {hint}") from None
     except httpx.HTTPError as error:
-        message = f"{type(error).__name__} {error}".strip()
+        distrust = _distrust(error)
+        if distrust:
+            raise StudioError(
+                f"Label Studio: cannot {what}: its certificate is not trusted ({distrust}), nothing was sent; if the "
+                "server is yours, set SSL_CERT_FILE to the file (PEM) of the authority that signed it"
+            ) from None
+        message = _without_secrets(f"{type(error).__name__} {error}".strip(), key)
         raise StudioError(f"Label Studio: cannot {what}: {message}; is the server up? then run this again") from None
+    except ValueError as error:  # an answer that the SDK cannot read
+        message = _without_secrets(f"{type(error).__name__} {error}", key)[:300]
+        raise StudioError(
+            f"Label Studio: cannot {what}: its answer is not understood: {message}; is it a Label Studio?"
+        ) from None
+
+
+def _distrust(error: BaseException | None) -> str:
+    """What is wrong with a server's certificate, where that is among the causes of an error."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _without_secrets(text: str, key: str) -> str:
+    """Text without the key, and without other keys, session tokens and invitations that a server may repeat."""
+    return _SECRET.sub("…", text.replace(key, "…") if key else text)
 
 
 class Pseudonyms:
@@ -346,6 +417,12 @@ class Pseudonyms:
 
 def pseudonymised(task: Json, users: Mapping[int, str], pseudonyms: Pseudonyms) -> Json:
     """An exported task with every user named by pseudonym; the article's `data` and all results are untouched."""
+    known = "|".join(re.escape(email) for email in sorted(users.values(), key=len, reverse=True))
+    either = rf"(?<![\w.+%-])(?:{known})(?![\w-]|\.\w)|{_EMAIL.pattern}"
+    address = re.compile(either if known else _EMAIL.pattern, re.IGNORECASE)
+
+    def renamed(text: str) -> str:
+        return address.sub(lambda match: pseudonyms.of(match.group()), text) if "@" in text else text
 
     def replace(value: Any, key: str) -> Any:
         if key in ("data", "result"):
@@ -353,13 +430,13 @@ def pseudonymised(task: Json, users: Mapping[int, str], pseudonyms: Pseudonyms) 
         if isinstance(value, dict):
             if key in _USER_KEYS:
                 return replace(value.get("id", value.get("user_id", value.get("email"))), key)
-            return {name: replace(inner, name) for name, inner in value.items() if name not in _LEFT_OUT}
+            return {renamed(name): replace(inner, name) for name, inner in value.items() if name not in _LEFT_OUT}
         if isinstance(value, list):
             return [replace(inner, key) for inner in value]
         if key in _USER_KEYS and isinstance(value, int) and not isinstance(value, bool):
             return pseudonyms.of(users[value]) if value in users else f"user-{value}"
         if isinstance(value, str):
-            return _EMAIL.sub(lambda match: pseudonyms.of(match.group()), value)
+            return pseudonyms.of(value) if key in _USER_KEYS and "@" in value else renamed(value)
         return value
 
     return {key: replace(value, key) for key, value in task.items()}

@@ -44,6 +44,7 @@ class Pulled:
     """The doc_ids of a pull: written new, written changed, unchanged, kept, and gone from Label Studio.
 
     Kept: an annotation that the export here holds is not in Label Studio any more, so the export was left alone.
+    `findings`: annotations that somebody else than their author wrote or changed.
     """
 
     new: tuple[str, ...]
@@ -51,6 +52,7 @@ class Pulled:
     same: tuple[str, ...]
     kept: tuple[str, ...]
     gone: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +214,10 @@ def pull_annotations(
         raise StudioError(f"no project {project_title(corpus, one)!r}; make it with `testimonia {how}`")
     folder = corpus.exports / one.id
     pseudonyms = Pseudonyms(home / "pseudonyms.json")
-    users = studio.users()
+    users, own = studio.users(), pseudonyms.of(studio.account())
     documents = corpus.by_id
     outcome: dict[str, str] = {}
+    findings: list[Finding] = []
     with locked(folder):
         before = {path.stem: _readable(path) for path in sorted(folder.glob("*.json"))}
         for task in studio.export(project, progress):
@@ -226,6 +229,7 @@ def pull_annotations(
             if doc_id in outcome:
                 raise StudioError(f"{doc_id}: two tasks hold it; delete the one without annotations")
             pulled = pseudonymised(task, users, pseudonyms)
+            findings += check_authors(pulled, own)
             if before.get(doc_id) == pulled:
                 outcome[doc_id] = "same"
             elif not overwrite and _annotators(before.get(doc_id)) - _annotators(pulled):
@@ -236,7 +240,26 @@ def pull_annotations(
         if "kept" not in outcome.values():  # what is kept was annotated with the config that lies beside it
             write_atomic(folder / "label_config.xml", studio.label_config(project), within=corpus.folder)
     outcome |= dict.fromkeys(set(before) - set(outcome), "gone")
-    return Pulled(*(tuple(sorted(d for d, o in outcome.items() if o == field.name)) for field in fields(Pulled)))
+    kinds = [field.name for field in fields(Pulled) if field.name != "findings"]
+    found = {kind: tuple(sorted(d for d, o in outcome.items() if o == kind)) for kind in kinds}
+    return Pulled(**found, findings=tuple(findings))
+
+
+def check_authors(task: Json, own: str) -> list[Finding]:
+    """The annotations of a pulled task that another account than their author's wrote or changed last.
+
+    Label Studio lets every member post and change in another's name, and tells by `updated_by` who did; of what came
+    with an import it tells nobody. What `load-seeds` puts back by the key of the account `own` is no finding.
+    """
+    findings = []
+    for entry in task.get("annotations") or []:
+        author, last = entry.get("completed_by"), entry.get("updated_by")
+        loaded = last == own and entry.get("import_id") is not None
+        if last not in (None, author) and not loaded:
+            place = f"{task['data']['doc_id']} ({author})"
+            message = f"{last} wrote or changed last what stands here as the work of {author}; ask both whose it is"
+            findings.append(Finding(place, "annotation-author", message, "warning"))
+    return findings
 
 
 def check_passes(corpus: Corpus, one: Round) -> list[Finding]:
