@@ -452,6 +452,10 @@ def studio_cases(base: Path, host: Host, articles: int) -> list[Case]:
     done(["predict-baseline", "--corpus", str(few), "--out", str(predictions)], base, host.home)
     records = map(json.loads, predictions.read_text().splitlines())
     other.write_text("".join(json.dumps(one | {"model": "other", "relations": []}) + "\n" for one in records))
+    entries = [path.read_text() for path in few.glob("labeling/exports/*/*.json")]
+    names = {name for entry in entries for name in re.findall('"completed_by": "([^"]+)"', entry)}
+    with Studio(host.up.address) as studio:
+        studio.ensure_users(sorted(names))  # views are made for each account that there is
     many = copy_corpus(base / "many")
     with_articles(many, articles)
     loading = ["load-seeds", "--with-annotations", "--predictions", str(predictions)]
