@@ -130,6 +130,16 @@ def test_a_client_killed_in_mid_load_and_loaded_again(studio: Studio, corpus: Co
     assert Counter(doc_ids(studio, there)) == Counter(d.doc_id for d in there.documents)
 
 
+def test_an_export_in_several_requests_has_each_task_once(
+    studio: Studio, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = named(read_corpus(alone), "several requests")
+    load_seeds(corpus, studio, FIRST, False, quiet)
+    monkeypatch.setattr(studios, "BATCH", 2)
+    tasks = studio.export(studio.project(project_title(corpus, FIRST)) or 0, quiet)
+    assert [task["data"]["doc_id"] for task in tasks] == [document.doc_id for document in corpus.documents]
+
+
 def test_a_second_server_on_the_same_folder_says_where_the_first_is(studio: Studio, home: Path) -> None:
     with pytest.raises(StudioError, match=f"already runs on {home}, at {studio.address.url}: use that one"):
         with server.running(home):

@@ -216,8 +216,8 @@ def add_annotator(
     from testimonia.studio import Pseudonyms
 
     with _studio("organizations.view") as studio:
+        pseudonym = Pseudonyms(server.home() / "pseudonyms.json").of(email)  # may fail; a password is shown only once
         password = studio.add_annotator(email)
-        pseudonym = Pseudonyms(server.home() / "pseudonyms.json").of(email)
         typer.echo(
             f"{email} can log in at {studio.address.url}\n  password: {password} (shown this once; the annotator "
             f"changes it under Account)\n  in exports and in the dataset: {pseudonym}"

@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Protocol, TypeVar
 
 from testimonia.errors import InputError
@@ -42,7 +43,7 @@ def processes(workers: int) -> Iterator[Engine]:
     def submitted(function: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
         while True:
             if not pool:
-                pool.append(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
+                pool.append(ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent))
             try:
                 return pool[0].submit(function, item)
             except BrokenProcessPool:
@@ -129,6 +130,18 @@ def ray_tasks(workers: int, address: str = "") -> Iterator[Engine]:
         yield run
     finally:
         ray.shutdown()
+
+
+def _end_with_parent() -> None:
+    """In a worker: has it end when the process that began it is no more; it would wait for work for ever."""
+    parent = parent_process()
+
+    def end() -> None:
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _died(item: object) -> str:

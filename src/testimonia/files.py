@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -27,24 +28,79 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644, within: Path 
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is there and is no file; name another")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{path}: {path.parent} is no folder; name another") from None
     # Half a surrogate pair is written as JSON writes it.
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    new = path.with_name(f".{path.name}.new")
+    with disk_told(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InputError(f"{path}: {path.parent} is no folder; name another") from None
+        with os.fdopen(_begun(new), "wb") as file:
+            try:
+                os.fchmod(file.fileno(), mode)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(new, path)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(new)
+                raise
+
+
+def _begun(new: Path) -> int:
+    """A descriptor of a new file that no other process writes; what a process that died left there is removed."""
+    while True:
+        try:
+            handle, mine = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), True
+        except FileExistsError:
+            try:
+                handle, mine = os.open(new, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), False
+            except FileNotFoundError:
+                continue
+        fcntl.flock(handle, fcntl.LOCK_EX)  # another's is free when it has ended, also by dying
+        there = _is_at(new, handle)
+        if mine and there:
+            return handle
+        if there:
+            os.unlink(new)
+        os.close(handle)
+
+
+def _is_at(path: Path, handle: int) -> bool:
     try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+        return os.path.samestat(path.lstat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+# What a disk answers where it takes no more, and what to do.
+_NO_MORE = {
+    errno.ENOSPC: "make room and run this again",
+    errno.EDQUOT: "make room and run this again",
+    errno.EFBIG: "allow larger files and run this again",
+    errno.EROFS: "name another place",
+}
+
+
+class _DiskError(InputError):
+    def __init__(self, path: Path, number: int) -> None:
+        super().__init__(f"{path}: cannot be written: {os.strerror(number)}; {_NO_MORE[number]}")
+        self.number = number
+
+
+@contextlib.contextmanager
+def disk_told(path: Path) -> Iterator[None]:
+    """Turns it into an InputError that names `path` where the disk is full or read-only; also of what is part of it."""
+    try:
+        yield
+    except _DiskError as error:
+        raise _DiskError(path, error.number) from None
+    except OSError as error:
+        if error.errno not in _NO_MORE:
+            raise
+        raise _DiskError(path, error.errno) from None
 
 
 def write_json(path: Path, value: Any, mode: int = 0o644, within: Path | None = None) -> None:
@@ -89,8 +145,10 @@ def check_target(out: Path, inputs: Iterable[Path], mark: str) -> Path:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Holds a lock beside `path`, so that two processes never write it at once. Raises InputError where held."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{path.name}.lock").open("w") as file:
+    with disk_told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = (path.parent / f".{path.name}.lock").open("w")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -103,7 +161,7 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     """A new empty folder that takes the place of `path` where the block ends without an exception."""
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is no folder; move it away")
-    with locked(path):
+    with locked(path), disk_told(path):
         old = path.with_name(f".{path.name}.old")
         if old.exists() and not path.exists():
             old.rename(path)  # a run was cut off between the two renames

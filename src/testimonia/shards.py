@@ -33,7 +33,7 @@ from testimonia.dialects import TOLD, TURN_KEY, annotated_object, is_task, read_
 from testimonia.engine import Engine
 from testimonia.errors import Finding, InputError
 from testimonia.exports import numbered, renamed
-from testimonia.files import locked, read_json, write_json
+from testimonia.files import disk_told, locked, read_json, write_json
 from testimonia.label_config import Project
 from testimonia.scheme import Scheme
 from testimonia.streams import CHUNK, Chunk, Form, chunks_of, files_of, form_of
@@ -97,8 +97,7 @@ def convert_exports(
         raise InputError(f"{out}: is no folder; name another")
     if out.is_dir() and not work.is_dir() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty; take another folder, or empty this one to convert anew")
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(work / MANIFEST):
+    with disk_told(out), locked(work / MANIFEST):
         work.chmod(0o700)
         given = scheme or (config.scheme if config else None)
         whole = _Whole()
