@@ -149,6 +149,41 @@ def serve(
 
 
 @app.command(rich_help_panel=ANNOTATE)
+def backup(
+    file: Annotated[Path, typer.Argument(help="Such as studio.zip; an older backup there is replaced.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Back the embedded Label Studio up to one file, while annotators work. It holds passwords and addresses."""
+    from testimonia import backups, server
+
+    elsewhere = os.environ.get("LABEL_STUDIO_URL") or os.environ.get("TESTIMONIA_DATABASE") or ""
+    made = backups.make_backup(server.home(), file, elsewhere)
+    if as_json:
+        typer.echo(json.dumps(asdict(made), ensure_ascii=False))
+        return
+    typer.echo(f"{file}: {backups.backup_text(made)}\nit holds passwords and e-mail addresses: keep it from others")
+    for name in made.missing:
+        typer.echo(f"warning: {name}: was uploaded, but is not in Label Studio's folder any more", err=True)
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `testimonia backup` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move what is there aside, and put the backup in its place.")
+    ] = False,
+) -> None:
+    """Put a backup of the embedded Label Studio into a folder without one. No server may run there."""
+    from testimonia import backups, server
+
+    folder = server.home()
+    done = backups.restore_backup(file, folder, replace)
+    typer.echo(f"{folder}: {backups.backup_text(done.backup)}\nstart it with `testimonia serve`")
+    if done.aside:
+        typer.echo(f"what was there is in {done.aside}; delete it when you do not need it")
+
+
+@app.command(rich_help_panel=ANNOTATE)
 def label(corpus: CorpusOption = Path(), round_: RoundOption = None, database: DatabaseOption = "") -> None:
     """Start Label Studio with the articles and their annotations loaded, and keep it up for annotators until Ctrl+C."""
     from testimonia import corpus as corpora

@@ -11,16 +11,18 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from testimonia.errors import InputError
 
 
-def write_atomic(path: Path, data: str | bytes, mode: int = 0o644, within: Path | None = None) -> None:
-    """Writes beside the target, syncs and renames: a reader sees the old file or the new one.
+@contextlib.contextmanager
+def replaced_file(path: Path, mode: int = 0o644, within: Path | None = None) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` where the block ends without an exception.
 
-    A symbolic link stays one: what it points to is written. Raises InputError where the target is there and is no
-    file, such as a folder or a device, or where links lead out of the folder `within`.
+    Written beside the target, synced and renamed: a reader sees the old file or the new one. A symbolic link stays
+    one: what it points to is written. Raises InputError where the target is there and is no file, such as a folder or
+    a device, or where links lead out of the folder `within`.
     """
     if within is not None and within.resolve() not in path.resolve().parents:
         raise InputError(f"{path}: a symbolic link leads out of {within}; put a plain file or folder there")
@@ -31,13 +33,11 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644, within: Path 
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"{path}: {path.parent} is no folder; name another") from None
-    # Half a surrogate pair is written as JSON writes it.
-    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
@@ -45,6 +45,13 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644, within: Path 
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def write_atomic(path: Path, data: str | bytes, mode: int = 0o644, within: Path | None = None) -> None:
+    """Writes a file as `replaced_file` does. Raises InputError as it does."""
+    with replaced_file(path, mode, within) as file:
+        # Half a surrogate pair is written as JSON writes it.
+        file.write(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
 
 
 def write_json(path: Path, value: Any, mode: int = 0o644, within: Path | None = None) -> None:
