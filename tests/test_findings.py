@@ -22,6 +22,7 @@ from testimonia.corpus import Corpus, Round, read_corpus
 from testimonia.document import Document, Gold, Relation, Span, Zone, attributes_of
 from testimonia.errors import Finding, FindingsError
 from testimonia.exports import read_exports
+from testimonia.losses import losses
 from testimonia.quotes import ground_records
 from testimonia.rebuild import verify_release
 from testimonia.rounds import read_annotations
@@ -60,7 +61,10 @@ def test_each_check_fires_on_its_file(
     elif case["kind"] == "claims":
         findings = findings_on_claims(case)
     elif case["kind"] == "pull":
-        findings = check_authors(case["task"], case["own"])
+        if "own" in case:
+            findings = check_authors(case["task"], case["own"])
+        else:
+            findings = losses("d-1", case["before"], case["pulled"])
     elif case["kind"] == "round":
         folder = copy_corpus(tmp_path / "corpus")
         (folder / "labeling" / "exports" / case["folder"]).mkdir()
@@ -83,6 +87,7 @@ def test_every_check_has_a_file() -> None:
         "exports",
         "dialects",
         "rounds",
+        "losses",
         "demo",
         "rebuild",
         "passes",

@@ -149,6 +149,41 @@ def serve(
 
 
 @app.command(rich_help_panel=ANNOTATE)
+def backup(
+    file: Annotated[Path, typer.Argument(help="Such as studio.zip; an older backup there is replaced.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Back the embedded Label Studio up to one file, while annotators work. It holds passwords and addresses."""
+    from testimonia import backups, server
+
+    elsewhere = os.environ.get("LABEL_STUDIO_URL") or os.environ.get("TESTIMONIA_DATABASE") or ""
+    made = backups.make_backup(server.home(), file, elsewhere)
+    if as_json:
+        typer.echo(json.dumps(asdict(made), ensure_ascii=False))
+        return
+    typer.echo(f"{file}: {backups.backup_text(made)}\nit holds passwords and e-mail addresses: keep it from others")
+    for name in made.missing:
+        typer.echo(f"warning: {name}: was uploaded, but is not in Label Studio's folder any more", err=True)
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `testimonia backup` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move what is there aside, and put the backup in its place.")
+    ] = False,
+) -> None:
+    """Put a backup of the embedded Label Studio into a folder without one. No server may run there."""
+    from testimonia import backups, server
+
+    folder = server.home()
+    done = backups.restore_backup(file, folder, replace)
+    typer.echo(f"{folder}: {backups.backup_text(done.backup)}\nstart it with `testimonia serve`")
+    if done.aside:
+        typer.echo(f"what was there is in {done.aside}; delete it when you do not need it")
+
+
+@app.command(rich_help_panel=ANNOTATE)
 def label(corpus: CorpusOption = Path(), round_: RoundOption = None, database: DatabaseOption = "") -> None:
     """Start Label Studio with the articles and their annotations loaded, and keep it up for annotators until Ctrl+C."""
     from testimonia import corpus as corpora
@@ -163,7 +198,7 @@ def label(corpus: CorpusOption = Path(), round_: RoundOption = None, database: D
     typer.echo(f"starting Label Studio (data in {folder}); the first start takes up to two minutes")
     try:
         with server.running(folder, database=database) as up, Studio(up.address) as studio:
-            transfer.load_seeds(read, studio, one, True, _progress("loading"))
+            transfer.load_seeds(read, studio, one, True, _progress("loading"), home=folder)
             project = studio.project(transfer.project_title(read, one))
             typer.echo(
                 f"ready: {up.address.url}/projects/{project}/data\n  log-in:   {server.OWNER}\n"
@@ -189,14 +224,15 @@ def load_seeds(
 ) -> None:
     """Bring label config, guidelines and one task per article to Label Studio. Run it as often as you like."""
     from testimonia import corpus as corpora
-    from testimonia import transfer
+    from testimonia import server, transfer
     from testimonia.suggestions import read_suggestions
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
     suggestions = read_suggestions(predictions, read.by_id, read.scheme) if predictions else None
     with _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
-        loaded = transfer.load_seeds(read, studio, one, with_annotations, _progress("loading"), suggestions)
+        home = server.home()
+        loaded = transfer.load_seeds(read, studio, one, with_annotations, _progress("loading"), suggestions, home)
     typer.echo(
         f"{transfer.project_title(read, one)}: {loaded.new} articles loaded, {loaded.present} were there, "
         f"{loaded.annotations} annotations added"
@@ -253,7 +289,10 @@ def pull_annotations(
     corpus: CorpusOption = Path(),
     round_: RoundOption = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Overwrite exports whose annotations are gone from Label Studio too.")
+        bool,
+        typer.Option(
+            "--replace", help="Also take what is less or older in Label Studio; the history keeps the exports."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -272,10 +311,9 @@ def pull_annotations(
         found = [finding.as_json() for finding in findings]
         typer.echo(json.dumps(kinds | {"findings": found}, ensure_ascii=False))
         raise typer.Exit(1 if errors_among(findings) or pulled.kept else 0)
-    again = "load-seeds" if one.kind == "annotation" else "adjudicate"
     notes = {
-        "kept": " (these exports hold annotations that are not in Label Studio, so that nothing new of them was "
-        f"brought; `testimonia {again} --with-annotations` puts them there, then pull again; --replace loses them)",
+        "kept": " (more or newer here than in Label Studio, see below, so that nothing new of them was brought; "
+        f"what Label Studio has is in {read.exports / one.id / 'history'})",
         "gone": " (not in Label Studio any more; the export is left as it is)",
     }
     for kind, doc_ids in kinds.items():
@@ -284,6 +322,38 @@ def pull_annotations(
     _print_findings(findings)
     if errors_among(findings) or pulled.kept:
         raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=ANNOTATE)
+def put_back(
+    files: Annotated[
+        list[Path],
+        typer.Argument(exists=True, help="Exports, or versions of them: labeling/exports/<round>/history/..."),
+    ],
+    annotators: Annotated[
+        list[str] | None, typer.Option("--annotator", help="Pseudonyms; all in the file if not given.")
+    ] = None,
+    corpus: CorpusOption = Path(),
+    round_: Annotated[
+        str | None, typer.Option("--round", help="If the file is not in the folder of its round.")
+    ] = None,
+) -> None:
+    """Put pulled annotations back into Label Studio, in place of their annotators' there; those go to the history."""
+    from testimonia import corpus as corpora
+    from testimonia import server, transfer
+
+    read = corpora.read_corpus(corpus)
+    exports = read.exports.resolve()
+    with _studio("tasks.view", "annotations.create", "annotations.change") as studio:
+        for file in files:
+            path = file.resolve()
+            if round_ is None and exports not in path.parents:
+                raise InputError(f"{file}: is not in {read.exports}/<round>/; say --round")
+            one = read.round(round_ or path.relative_to(exports).parts[0])
+            done = transfer.put_back(read, studio, one, server.home(), path, _listed(annotators))
+            said = [f"{k} {' '.join(sorted(v)) or '-'}" for k, v in asdict(done).items() if isinstance(v, tuple)]
+            left = f"; {done.drafts_left_out} drafts cannot be loaded" if done.drafts_left_out else ""
+            typer.echo(f"{done.doc_id}: {', '.join(said)}{left}")
 
 
 @app.command(rich_help_panel=ANNOTATE)
@@ -298,12 +368,12 @@ def adjudicate(
 ) -> None:
     """Make or renew the project in which a curator decides where annotators differ. Run it as often as you like."""
     from testimonia import corpus as corpora
-    from testimonia import transfer
+    from testimonia import server, transfer
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_, "adjudication")
     with _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
-        done = transfer.adjudicate(read, studio, one, with_annotations, _progress("loading"))
+        done = transfer.adjudicate(read, studio, one, with_annotations, _progress("loading"), server.home())
         project = studio.project(transfer.project_title(read, one))
         address = studio.address.url
     typer.echo(

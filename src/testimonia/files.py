@@ -12,24 +12,24 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from testimonia.errors import InputError
 
 
-def write_atomic(path: Path, data: str | bytes, mode: int = 0o644, within: Path | None = None) -> None:
-    """Writes beside the target, syncs and renames: a reader sees the old file or the new one.
+@contextlib.contextmanager
+def replaced_file(path: Path, mode: int = 0o644, within: Path | None = None) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` where the block ends without an exception.
 
-    A symbolic link stays one: what it points to is written. Raises InputError where the target is there and is no
-    file, such as a folder or a device, or where links lead out of the folder `within`.
+    Written beside the target, synced and renamed: a reader sees the old file or the new one. A symbolic link stays
+    one: what it points to is written. Raises InputError where the target is there and is no file, such as a folder or
+    a device, or where links lead out of the folder `within`.
     """
     if within is not None and within.resolve() not in path.resolve().parents:
         raise InputError(f"{path}: a symbolic link leads out of {within}; put a plain file or folder there")
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is there and is no file; name another")
-    # Half a surrogate pair is written as JSON writes it.
-    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     new = path.with_name(f".{path.name}.new")
     with disk_told(path):
         try:
@@ -39,7 +39,7 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644, within: Path 
         with os.fdopen(_begun(new), "wb") as file:
             try:
                 os.fchmod(file.fileno(), mode)
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
                 os.replace(new, path)
@@ -101,6 +101,13 @@ def disk_told(path: Path) -> Iterator[None]:
         if error.errno not in _NO_MORE:
             raise
         raise _DiskError(path, error.errno) from None
+
+
+def write_atomic(path: Path, data: str | bytes, mode: int = 0o644, within: Path | None = None) -> None:
+    """Writes a file as `replaced_file` does. Raises InputError as it does."""
+    with replaced_file(path, mode, within) as file:
+        # Half a surrogate pair is written as JSON writes it.
+        file.write(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
 
 
 def write_json(path: Path, value: Any, mode: int = 0o644, within: Path | None = None) -> None:

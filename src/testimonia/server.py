@@ -1,7 +1,8 @@
 """The embedded Label Studio: the package `label-studio` on sqlite, on loopback, with secrets of its own.
 
 Everything lies in the user's data folder (`home()`), mode 700: `secrets.json` (600: log-in, token, Django's key),
-`server.json` (600: where it runs), `studio.log`, and Label Studio's own data under `studio/`.
+`server.json` (600: where it runs), `database.json` (600: which database it has), `studio.log`, and Label Studio's own
+data under `studio/`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from testimonia.files import locked, read_json, write_json
 
 OWNER = "owner@example.net"
 START_SECONDS = 300
+SQLITE = "sqlite"
+RESTORING = Path(".restoring/ready.json")  # there while a restored backup takes the place of what was there
 _STOP_SECONDS = 15
 
 
@@ -145,7 +148,9 @@ def running(folder: Path, port: int = 0, database: str = "") -> Iterator[Server]
     if command is None:
         raise StudioError("the package label-studio is not installed; pip install 'testimonia[studio]'")
     values = read_secrets(folder)
-    with _alone(folder):
+    with alone(folder):
+        if (folder / RESTORING).is_file():
+            raise StudioError(f"{folder}: a restore was cut off; run the same `testimonia restore` again")
         port = port or _free_port()
         url = f"http://127.0.0.1:{port}"
         log = os.open(folder / "studio.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -162,6 +167,7 @@ def running(folder: Path, port: int = 0, database: str = "") -> Iterator[Server]
         os.close(log)
         try:
             _wait(process, url, folder)
+            write_json(folder / "database.json", {"database": _without_password(store)}, mode=0o600)
             write_json(folder / "server.json", {"url": url, "pid": process.pid}, mode=0o600)
             yield Server(Address(url, values["token"]), process, folder / "studio.log")
         finally:
@@ -170,7 +176,7 @@ def running(folder: Path, port: int = 0, database: str = "") -> Iterator[Server]
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Holds the folder. Raises StudioError where another server does, with its address."""
     with contextlib.ExitStack() as held:
         try:
@@ -211,7 +217,7 @@ def _environment(folder: Path, values: Mapping[str, str]) -> dict[str, str]:
 def _store(database: str) -> dict[str, str]:
     """The variables that tell Label Studio its database."""
     if not database:
-        return {"DJANGO_DB": "sqlite"}
+        return {"DJANGO_DB": SQLITE}
     parts = urllib.parse.urlsplit(database)
     try:
         port = parts.port or 5432
@@ -228,6 +234,22 @@ def _store(database: str) -> dict[str, str]:
         "POSTGRE_HOST": parts.hostname,
         "POSTGRE_PORT": str(port),
     }
+
+
+def _without_password(store: Mapping[str, str]) -> str:
+    """The database as `serve --database` takes it; what it needs to be opened stays out."""
+    if store["DJANGO_DB"] == SQLITE:
+        return SQLITE
+    user, name = (urllib.parse.quote(store[f"POSTGRE_{key}"], safe="") for key in ("USER", "NAME"))
+    host = store["POSTGRE_HOST"]
+    return f"postgresql://{user}@{f'[{host}]' if ':' in host else host}:{store['POSTGRE_PORT']}/{name}"
+
+
+def database_of(folder: Path) -> str:
+    """The database of the server that ran last on a folder: SQLITE, or a PostgreSQL's URL without its password."""
+    path = folder / "database.json"
+    known = read_json(path) if path.is_file() else {}
+    return str(known.get("database", SQLITE)) if isinstance(known, dict) else SQLITE
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:

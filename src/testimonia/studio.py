@@ -9,7 +9,7 @@ import re
 import secrets
 import ssl
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,18 +227,34 @@ class Studio:
         if not entries:
             return 0
         with self._told("read the annotations of a task"):
-            there = {(a.completed_by, bool(a.was_cancelled)) for a in self.client.annotations.list(task)}
+            there = {a.completed_by for a in self.client.annotations.list(task)}
         added = 0
         for entry in entries:
-            if (entry["completed_by"], entry["was_cancelled"]) not in there:
+            if entry["completed_by"] not in there:
                 with self._told("create an annotation"):
                     self.client.annotations.create(task, request_options=_NO_RETRY, **entry)
                 added += 1
         return added
 
-    def export(self, project: int, progress: Progress) -> Iterator[Json]:
-        """Every task of a project as Label Studio's JSON export gives it, drafts and skipped ones included."""
-        ids = sorted(int(task.id) for task in self._tasks(project))
+    def put(self, task: int, entry: Json, user: int, instead_of: int | None = None) -> None:
+        """Puts an exported annotation under a user's name into a task, or in the place of one that is there."""
+        values = _entry(entry, {entry["completed_by"]: user})
+        with self._told("put an annotation back"):
+            if instead_of is None:
+                self.client.annotations.create(task, request_options=_NO_RETRY, **values)
+            else:
+                part = {name: values[name] for name in ("result", "was_cancelled", "lead_time", "import_id")}
+                self.client.annotations.update(instead_of, **part)
+
+    def export(self, project: int, progress: Progress, only: Collection[str] | None = None) -> Iterator[Json]:
+        """Every task of a project, or those of some doc_ids, as Label Studio's JSON export gives it.
+
+        Drafts and skipped ones are included.
+        """
+        tasks = list(self._tasks(project))
+        if only is not None:
+            tasks = [task for task in tasks if isinstance(task.data, dict) and task.data.get("doc_id") in only]
+        ids = sorted(int(task.id) for task in tasks)
         for first in range(0, len(ids), BATCH):
             progress(first, len(ids))
             with self._told("export tasks"):
@@ -254,12 +270,12 @@ class Studio:
                 )
                 body = b"".join(chunks)
             try:
-                tasks = json.loads(body)
+                exported = json.loads(body)
             except ValueError:
                 raise StudioError(
                     f"Label Studio: the export is not JSON: {body[:80]!r}; see the server's log"
                 ) from None
-            yield from tasks
+            yield from exported
         progress(len(ids), len(ids))
 
     def label_config(self, project: int) -> str:
@@ -278,13 +294,17 @@ class Studio:
         with self._told("ask for the account"):
             return str(self.client.users.whoami().email).lower()
 
-    def ensure_users(self, pseudonyms: Sequence[str]) -> dict[str, int]:
-        """User id by pseudonym; accounts `<pseudonym>@example.org` are made where there are none."""
-        wanted = {f"{pseudonym}@{PSEUDONYM_DOMAIN}": pseudonym for pseudonym in pseudonyms}
-        there = set(self.users().values())
-        for email in sorted(set(wanted) - there):
+    def ensure_users(self, names: Sequence[str], pseudonyms: Pseudonyms | None = None) -> dict[str, int]:
+        """User id by pseudonym: of the account that has it, else of `<pseudonym>@example.org`, made where none is."""
+        users = {email: user for user, email in self.users().items()}
+        found = {
+            name: users[email] for email, name in (pseudonyms.known if pseudonyms else {}).items() if email in users
+        }
+        wanted = {f"{name}@{PSEUDONYM_DOMAIN}": name for name in names if name not in found}
+        for email in sorted(set(wanted) - set(users)):
             self.sign_up(email)
-        return {wanted[email]: user for user, email in self.users().items() if email in wanted}
+        made = {wanted[email]: user for user, email in self.users().items() if email in wanted} if wanted else {}
+        return {name: found[name] for name in names if name in found} | made
 
     def add_annotator(self, email: str) -> str:
         """Signs a new account up; returns its password. Raises StudioError where it is there, or no address."""
@@ -406,6 +426,11 @@ class Pseudonyms:
         self._path = path
         self._known: dict[str, str] = read_json(path) if path.is_file() else {}
 
+    @property
+    def known(self) -> Mapping[str, str]:
+        """Pseudonym by e-mail address, of those that were given one."""
+        return self._known
+
     def of(self, email: str) -> str:
         email = email.lower()
         name, _, domain = email.rpartition("@")
@@ -417,6 +442,11 @@ class Pseudonyms:
                 self._known.setdefault(email, f"annotator-{secrets.token_hex(3)}")
                 write_json(self._path, self._known, mode=0o600)
         return self._known[email]
+
+
+def without_addresses(text: str, pseudonyms: Pseudonyms) -> str:
+    """Text with a pseudonym for every e-mail address."""
+    return _EMAIL.sub(lambda match: pseudonyms.of(match.group()), text)
 
 
 def pseudonymised(task: Json, users: Mapping[int, str], pseudonyms: Pseudonyms) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,22 @@ from testimonia.corpus import Corpus, Round
 from testimonia.document import Annotation, Document, Gold
 from testimonia.errors import Finding, FindingsError, InputError, StudioError, errors_among
 from testimonia.files import locked, read_json, write_atomic, write_json
+from testimonia.history import annotator, content, entries, keep, keep_text, said
 from testimonia.instruction import render_instruction
 from testimonia.label_config import render_label_config
+from testimonia.losses import losses
 from testimonia.report import differences_html
 from testimonia.rounds import read_round, round_annotations
 from testimonia.scheme import Scheme
 from testimonia.server import OWNER
-from testimonia.studio import PSEUDONYM, Loaded, Progress, Pseudonyms, Studio, pseudonymised
+from testimonia.studio import PSEUDONYM, Loaded, Progress, Pseudonyms, Studio, pseudonymised, without_addresses
 from testimonia.suggestions import Suggestions
 from testimonia.tasks import task_of
 
 Json = dict[str, Any]
 
 
+PSEUDONYMS = "pseudonyms.json"
 CANDIDATES = "All readings"  # the model version that a curator starts from; no pseudonym has a capital
 
 
@@ -43,8 +46,8 @@ def _pseudonym(doc_id: str, entry: Json) -> str:
 class Pulled:
     """The doc_ids of a pull: written new, written changed, unchanged, kept, and gone from Label Studio.
 
-    Kept: an annotation that the export here holds is not in Label Studio any more, so the export was left alone.
-    `findings`: annotations that somebody else than their author wrote or changed.
+    Kept: an annotation or draft that the export here holds is not, or only older, in Label Studio, so the export was
+    left alone; the findings say which, and what another account than the author's wrote or changed.
     """
 
     new: tuple[str, ...]
@@ -52,7 +55,7 @@ class Pulled:
     same: tuple[str, ...]
     kept: tuple[str, ...]
     gone: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,14 @@ def load_seeds(
     with_annotations: bool,
     progress: Progress,
     suggestions: Suggestions | None = None,
+    home: Path | None = None,
 ) -> Loaded:
     """Brings the round's project to the corpus: label config, guidelines, one task per document.
 
     With annotations: those committed under `labeling/exports/<round>/` too, under their annotators. Drafts cannot
-    be imported and are counted. With suggestions: annotators start from what a model predicts; a task that has others
-    by now gets these, what annotators have submitted stays. Raises StudioError, InputError.
+    be imported and are counted. `home`: where the pseudonyms are, by which annotators' accounts are found again;
+    without it each has one of the pseudonym's name. With suggestions: annotators start from what a model predicts; a
+    task that has others by now gets these, what annotators have submitted stays. Raises StudioError, InputError.
     """
     if one.kind == "adjudication":
         raise InputError(f"{one.id}: is a round of adjudication; make its project with `testimonia adjudicate`")
@@ -89,13 +94,20 @@ def load_seeds(
             own = suggestions.of(task["data"]["doc_id"])
             task["predictions"] = own["predictions"]
             task["data"]["predictions_sha256"] = own["predictions_sha256"]
-    loaded = _load(corpus, studio, one, tasks, with_annotations, progress)
+    loaded = _load(corpus, studio, one, tasks, with_annotations, progress, home=home)
     if suggestions and (project := studio.project(project_title(corpus, one))):
         studio.start_from(project, suggestions.model)
     return loaded
 
 
-def adjudicate(corpus: Corpus, studio: Studio, one: Round, with_annotations: bool, progress: Progress) -> Adjudicated:
+def adjudicate(
+    corpus: Corpus,
+    studio: Studio,
+    one: Round,
+    with_annotations: bool,
+    progress: Progress,
+    home: Path | None = None,
+) -> Adjudicated:
     """Brings the project of a round of adjudication to the annotations of the round that it decides on.
 
     A task for each document that two annotators or more submitted: a new annotation starts from what they agree on
@@ -122,7 +134,7 @@ def adjudicate(corpus: Corpus, studio: Studio, one: Round, with_annotations: boo
     waiting = tuple(d.doc_id for d in corpus.documents if d.doc_id not in {t["data"]["doc_id"] for t in tasks})
     if not tasks:
         raise InputError(f"{of.id}: no document was submitted by two annotators; pull their work first")
-    loaded = _load(corpus, studio, one, tasks, with_annotations, progress, start_from=CANDIDATES)
+    loaded = _load(corpus, studio, one, tasks, with_annotations, progress, CANDIDATES, home)
     return Adjudicated(loaded, waiting)
 
 
@@ -147,6 +159,7 @@ def _load(
     with_annotations: bool,
     progress: Progress,
     start_from: str = "",
+    home: Path | None = None,
 ) -> Loaded:
     guidelines = corpus.folder / "labeling" / "guidelines.md"
     try:
@@ -163,7 +176,8 @@ def _load(
             entries[doc_id] = list(task.get("annotations") or [])
             drafts += len(task.get("drafts") or [])
     names = sorted({_pseudonym(doc_id, entry) for doc_id, found in entries.items() for entry in found})
-    users: Mapping[str, int] = studio.ensure_users(names) if names else {}
+    pseudonyms = Pseudonyms(home / PSEUDONYMS) if home else None
+    users: Mapping[str, int] = studio.ensure_users(names, pseudonyms) if names else {}
     config = render_label_config(corpus.scheme, adjudication=bool(start_from))
     project = studio.ensure_project(project_title(corpus, one), config, instruction, start_from)
     loaded = studio.load(project, tasks, entries, users, progress)
@@ -204,16 +218,17 @@ def pull_annotations(
 ) -> Pulled:
     """Writes each task of the round's project to `labeling/exports/<round>/<doc_id>.json`, and its label config.
 
-    Users become pseudonyms. An export whose annotations vanished from Label Studio is kept as it is, unless
-    `overwrite`. A file that cannot be read is written anew. Raises StudioError where the project or its ids are not
-    as they must be; files already written are then whole, and the next pull goes on.
+    Users become pseudonyms. An export that would lose something is kept as it is, unless `overwrite`. A file that
+    cannot be read is written anew. What is replaced, and what is not taken, is in the history beside. Raises
+    StudioError where the project or its ids are not as they must be; files already written are then whole, and the
+    next pull goes on.
     """
     project = studio.project(project_title(corpus, one))
     if project is None:
         how = "adjudicate" if one.kind == "adjudication" else "load-seeds"
         raise StudioError(f"no project {project_title(corpus, one)!r}; make it with `testimonia {how}`")
     folder = corpus.exports / one.id
-    pseudonyms = Pseudonyms(home / "pseudonyms.json")
+    pseudonyms = Pseudonyms(home / PSEUDONYMS)
     users, own = studio.users(), pseudonyms.of(studio.account())
     documents = corpus.by_id
     outcome: dict[str, str] = {}
@@ -230,19 +245,27 @@ def pull_annotations(
                 raise StudioError(f"{doc_id}: two tasks hold it; delete the one without annotations")
             pulled = pseudonymised(task, users, pseudonyms)
             findings += check_authors(pulled, own)
+            path = folder / f"{doc_id}.json"
+            lost = [] if overwrite else losses(doc_id, before.get(doc_id, {}), pulled)
             if before.get(doc_id) == pulled:
                 outcome[doc_id] = "same"
-            elif not overwrite and _annotators(before.get(doc_id)) - _annotators(pulled):
+            elif lost:
                 outcome[doc_id] = "kept"
+                findings += lost
+                keep(folder, doc_id, pulled, corpus.folder)
             else:
                 outcome[doc_id] = "changed" if doc_id in before else "new"
-                write_json(folder / f"{doc_id}.json", pulled, within=corpus.folder)
+                if doc_id in before:
+                    _keep_replaced(path, before[doc_id], pulled, pseudonyms, corpus.folder)
+                write_json(path, pulled, within=corpus.folder)
         if "kept" not in outcome.values():  # what is kept was annotated with the config that lies beside it
-            write_atomic(folder / "label_config.xml", studio.label_config(project), within=corpus.folder)
+            _write_config(folder / "label_config.xml", studio.label_config(project), corpus.folder)
     outcome |= dict.fromkeys(set(before) - set(outcome), "gone")
-    kinds = [field.name for field in fields(Pulled) if field.name != "findings"]
-    found = {kind: tuple(sorted(d for d, o in outcome.items() if o == kind)) for kind in kinds}
-    return Pulled(**found, findings=tuple(findings))
+    new, changed, same, kept, gone = (
+        tuple(sorted(doc_id for doc_id, found in outcome.items() if found == kind))
+        for kind in ("new", "changed", "same", "kept", "gone")
+    )
+    return Pulled(new, changed, same, kept, gone, tuple(findings))
 
 
 def check_authors(task: Json, own: str) -> list[Finding]:
@@ -260,6 +283,100 @@ def check_authors(task: Json, own: str) -> list[Finding]:
             message = f"{last} wrote or changed last what stands here as the work of {author}; ask both whose it is"
             findings.append(Finding(place, "annotation-author", message, "warning"))
     return findings
+
+
+def _keep_replaced(path: Path, before: Json, pulled: Json, pseudonyms: Pseudonyms, within: Path) -> None:
+    """Keeps an export that is about to be replaced, unless what replaces it says the same. No address gets in."""
+    if not before and path.is_file():
+        text = path.read_bytes().decode(errors="surrogateescape")
+        keep_text(path.parent, path.stem, without_addresses(text, pseudonyms), within)
+    elif before and said(before) != said(pulled):
+        keep(path.parent, path.stem, pseudonymised(before, {}, pseudonyms), within)
+
+
+def _write_config(path: Path, config: str, within: Path) -> None:
+    old = path.read_bytes() if path.is_file() else b""
+    if old and old != config.encode():
+        keep_text(path.parent, path.stem, old.decode(errors="surrogateescape"), within)
+    write_atomic(path, config, within=within)
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """What `put_back` did to one document: annotators whose annotation was replaced, added, and there as it was."""
+
+    doc_id: str
+    replaced: tuple[str, ...]
+    added: tuple[str, ...]
+    same: tuple[str, ...]
+    drafts_left_out: int
+
+
+def put_back(
+    corpus: Corpus, studio: Studio, one: Round, home: Path, path: Path, annotators: Sequence[str] = ()
+) -> PutBack:
+    """Puts the annotations of an export, or of a version in its history, into Label Studio in place of those there.
+
+    Of all annotators, or some. What is in Label Studio is kept in the history first. Annotations of others and those
+    that are there already stay as they are. Raises InputError where the file is no export of a document of the
+    corpus; StudioError where its task is not in Label Studio.
+    """
+    version = read_json(path)
+    data = version.get("data") if isinstance(version, dict) else None
+    doc_id = str(data.get("doc_id")) if isinstance(data, dict) else ""
+    document = corpus.by_id.get(doc_id)
+    if not isinstance(data, dict) or document is None or data.get("text") != document.text:
+        raise InputError(f"{path}: is not the export of a document of the corpus; name one of labeling/exports/")
+    wanted = [entry for entry in entries(version, "annotations") if not annotators or annotator(entry) in annotators]
+    names = sorted({_pseudonym(doc_id, entry) for entry in wanted})
+    absent = sorted(set(annotators) - set(names))
+    if absent:
+        raise InputError(f"{path}: has no annotation by {', '.join(absent)}; leave that out")
+    project, pseudonyms = studio.project(project_title(corpus, one)), Pseudonyms(home / PSEUDONYMS)
+    found = list(studio.export(project, _quiet, [doc_id])) if project else []
+    if len(found) != 1:
+        raise StudioError(f"{doc_id}: {len(found)} tasks of {project_title(corpus, one)!r} hold it; load it first")
+    folder = corpus.exports / one.id
+    there = pseudonymised(found[0], studio.users(), pseudonyms)
+    with locked(folder):
+        keep(folder, doc_id, there, corpus.folder)
+    users = studio.ensure_users(names, pseudonyms) if names else {}
+    did: dict[str, list[str]] = {"replaced": [], "added": [], "same": []}
+    for entry, instead_of in _places(wanted, entries(there, "annotations")):
+        name = annotator(entry)
+        if instead_of is None or not _same(entry, instead_of):
+            studio.put(int(found[0]["id"]), entry, users[name], int(instead_of["id"]) if instead_of else None)
+        did["added" if instead_of is None else "same" if _same(entry, instead_of) else "replaced"].append(name)
+    kinds = {kind: tuple(names) for kind, names in did.items()}
+    return PutBack(doc_id, **kinds, drafts_left_out=len(entries(version, "drafts")))
+
+
+def _same(left: Json, right: Json) -> bool:
+    alike = annotator(left) == annotator(right) and content(left) == content(right)
+    return alike and bool(left.get("was_cancelled")) == bool(right.get("was_cancelled"))
+
+
+def _places(wanted: Sequence[Json], there: Sequence[Json]) -> list[tuple[Json, Json | None]]:
+    """Each annotation of an export with the one of the same annotator that it takes the place of; None for a new one.
+
+    One that says the same comes first, then the one with the same id of Label Studio, then any other.
+    """
+    free = list(there)
+    places: list[tuple[Json, Json | None]] = []
+    rest = list(wanted)
+    fits = (_same, lambda a, b: a.get("unique_id") == b.get("unique_id"), lambda a, b: annotator(a) == annotator(b))
+    for fit in fits:
+        for entry in list(rest):
+            found = next((t for t in free if annotator(t) == annotator(entry) and fit(entry, t)), None)
+            if found is not None:
+                free = [t for t in free if t is not found]
+                rest = [e for e in rest if e is not entry]
+                places.append((entry, found))
+    return places + [(entry, None) for entry in rest]
+
+
+def _quiet(done: int, total: int) -> None:
+    pass
 
 
 def check_passes(corpus: Corpus, one: Round) -> list[Finding]:
@@ -283,7 +400,7 @@ def exported(
     project = studio.project(project_title(corpus, one))
     if project is None:
         raise StudioError(f"no project {project_title(corpus, one)!r}; load it with `testimonia load-seeds`")
-    pseudonyms = Pseudonyms(home / "pseudonyms.json")
+    pseudonyms = Pseudonyms(home / PSEUDONYMS)
     users = studio.users()
     tasks = [pseudonymised(task, users, pseudonyms) for task in studio.export(project, progress)]
     return tasks, sorted(pseudonyms.of(email) for email in users.values() if email != OWNER)
@@ -296,9 +413,3 @@ def _readable(path: Path) -> Json:
     except InputError:
         return {}
     return task if isinstance(task, dict) else {}
-
-
-def _annotators(task: Json | None) -> set[tuple[str, str]]:
-    """Who has an annotation or a draft in an exported task."""
-    entries = [(kind, entry) for kind in ("annotations", "drafts") for entry in (task or {}).get(kind) or []]
-    return {(kind, str(entry.get("completed_by", entry.get("user")))) for kind, entry in entries}
