@@ -560,7 +560,7 @@ def test_no_account_is_told_in_what_is_pulled(studio: Studio, alone: Path, tmp_p
     assert [word for word in words[:4] if word not in whole.lower()] == []  # the server does tell them
     pull_annotations(corpus, studio, FIRST, tmp_path, quiet)
     tasks, _ = exported(corpus, studio, FIRST, tmp_path, quiet)
-    pulled = "".join(one.read_text() for one in (corpus.exports / "first").iterdir()).lower()
+    pulled = "".join(one.read_text() for one in (corpus.exports / "first").rglob("*") if one.is_file()).lower()
     for text in (pulled, json.dumps(tasks).lower()):
         assert [word for word in words if word in text] == []
         assert re.findall(r"[\w.+-]+@[\w.-]+", text) == []
