@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from testimonia.adjudication import region_results
 from testimonia.dialects import listed
 from testimonia.document import Document, Span, attributes_of
@@ -31,8 +33,8 @@ class Suggestions:
     def of(self, doc_id: str) -> Json:
         """What a task gets: its predictions, and their hash under `data`."""
         found = [self.by_document[doc_id]] if doc_id in self.by_document else []
-        text = json.dumps(found, ensure_ascii=False, sort_keys=True)
-        return {"predictions": found, "predictions_sha256": hashlib.sha256(text.encode()).hexdigest()}
+        content = msgspec.json.encode(found, order="sorted")
+        return {"predictions": found, "predictions_sha256": hashlib.sha256(content).hexdigest()}
 
 
 def read_suggestions(path: Path, documents: Mapping[str, Document], scheme: Scheme) -> Suggestions:

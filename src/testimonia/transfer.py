@@ -94,8 +94,8 @@ def load_seeds(
             own = suggestions.of(task["data"]["doc_id"])
             task["predictions"] = own["predictions"]
             task["data"]["predictions_sha256"] = own["predictions_sha256"]
-    loaded = _load(corpus, studio, one, tasks, with_annotations, progress, home=home)
-    if suggestions and (project := studio.project(project_title(corpus, one))):
+    project, loaded = _load(corpus, studio, one, tasks, with_annotations, progress, home=home)
+    if suggestions:
         studio.start_from(project, suggestions.model)
     return loaded
 
@@ -134,7 +134,7 @@ def adjudicate(
     waiting = tuple(d.doc_id for d in corpus.documents if d.doc_id not in {t["data"]["doc_id"] for t in tasks})
     if not tasks:
         raise InputError(f"{of.id}: no document was submitted by two annotators; pull their work first")
-    loaded = _load(corpus, studio, one, tasks, with_annotations, progress, CANDIDATES, home)
+    _, loaded = _load(corpus, studio, one, tasks, with_annotations, progress, CANDIDATES, home)
     return Adjudicated(loaded, waiting)
 
 
@@ -160,7 +160,8 @@ def _load(
     progress: Progress,
     start_from: str = "",
     home: Path | None = None,
-) -> Loaded:
+) -> tuple[int, Loaded]:
+    """Brings a project to the corpus and these tasks; returns its id, and what was found and done."""
     guidelines = corpus.folder / "labeling" / "guidelines.md"
     try:
         instruction = render_instruction(guidelines.read_text("utf-8"))
@@ -182,7 +183,7 @@ def _load(
     project = studio.ensure_project(project_title(corpus, one), config, instruction, start_from)
     loaded = studio.load(project, tasks, entries, users, progress)
     studio.ensure_views(project, _views(corpus, studio.users(), bool(start_from)), _HIDDEN)
-    return replace(loaded, drafts_left_out=drafts)
+    return project, replace(loaded, drafts_left_out=drafts)
 
 
 # Columns of the list of tasks that tell an annotator nothing.
