@@ -219,8 +219,8 @@ def add_annotator(
         password = studio.add_annotator(email)
         pseudonym = Pseudonyms(server.home() / "pseudonyms.json").of(email)
         typer.echo(
-            f"{email} can log in at {studio.address.url}\n  password: {password} (shown this once; the annotator "
-            f"changes it under Account)\n  in exports and in the dataset: {pseudonym}"
+            f"{email} can log in at {studio.address.url}\n  password: {password} (shown this once; "
+            f"docs/security.md says how to set another)\n  in exports and in the dataset: {pseudonym}"
         )
 
 
