@@ -434,7 +434,7 @@ def test_secrets_stay_where_they_are(
                     shown.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
                 except (OSError, ProcessLookupError):
                     continue
-            done.wait(0.05)
+            done.wait(0.2)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -508,6 +508,8 @@ def test_who_wrote_in_whose_name(studio: Studio, alone: Path, tmp_path: Path) ->
             headers=key,
         )
         assert owners.status_code == 201
+        draft = eve.post(f"/api/tasks/{task['ar-1']}/drafts", json={"result": [], "user": bobs})
+        assert draft.json()["user"] == "eve@mail.example.com"  # of a draft nobody else can be the author
     pulled = pull_annotations(corpus, studio, FIRST, tmp_path, quiet)
     pseudonyms = Pseudonyms(tmp_path / "pseudonyms.json")
     who, owner = pseudonyms.of("eve@mail.example.com"), pseudonyms.of(server.OWNER)
@@ -519,6 +521,15 @@ def test_who_wrote_in_whose_name(studio: Studio, alone: Path, tmp_path: Path) ->
         (f"fr-2 ({who})", owner),
     }
     assert pull_annotations(corpus, studio, FIRST, tmp_path, quiet).findings == pulled.findings  # and again
+    logged = logged_in(studio, "mallory@example.org")
+    with closing(logged):  # an import leaves no trace of who did it, but an article that two tasks hold
+        made = {"result": [region(text["ro-1"], 0, 5)], "completed_by": bobs}
+        body = [{"data": dict(listed[0].data), "annotations": [made]}]
+        assert logged.post(f"/api/projects/{project}/import", json=body).status_code == 201
+    imported = list(studio.export(project or 0, quiet))[-1]["annotations"]
+    assert [(one["completed_by"], one["updated_by"]) for one in imported] == [(bobs, None)]
+    with pytest.raises(StudioError, match="two tasks hold it"):
+        pull_annotations(corpus, studio, FIRST, tmp_path, quiet)
 
 
 @pytest.mark.server
