@@ -88,6 +88,17 @@ def answers(address: str, port: int) -> bool:
         return probe.connect_ex((address, port)) == 0
 
 
+def test_a_socket_for_everybody_is_seen() -> None:
+    with socket.socket() as one, socket.socket(socket.AF_INET6) as six:
+        for each, address in ((one, "0.0.0.0"), (six, "::1")):
+            each.bind((address, 0))
+            each.listen()
+        expected = {("0.0.0.0", one.getsockname()[1]), ("::1", six.getsockname()[1])}
+        assert expected <= set(listening([os.getpid()]))
+        assert answers("127.0.0.2", one.getsockname()[1])
+    assert os.getpid() in members(os.getpgrp())
+
+
 @pytest.mark.server
 def test_the_server_answers_on_loopback_only(running: server.Server) -> None:
     port = urlsplit(running.address.url).port or 0
