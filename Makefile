@@ -28,7 +28,8 @@ database:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || sh scripts/install.sh postgresql
 
 ssh:
-	@test -x /usr/sbin/sshd && command -v ssh >/dev/null || sh scripts/install.sh openssh-server openssh-client
+	@test -x /usr/sbin/sshd && command -v ssh >/dev/null && command -v openssl >/dev/null \
+	  || sh scripts/install.sh openssh-server openssh-client openssl
 
 test: env browser database ssh
 	$(BIN)/pytest

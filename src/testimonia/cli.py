@@ -255,8 +255,8 @@ def add_annotator(
         pseudonym = Pseudonyms(server.home() / "pseudonyms.json").of(email)  # may fail; a password is shown only once
         password = studio.add_annotator(email)
         typer.echo(
-            f"{email} can log in at {studio.address.url}\n  password: {password} (shown this once; the annotator "
-            f"changes it under Account)\n  in exports and in the dataset: {pseudonym}"
+            f"{email} can log in at {studio.address.url}\n  password: {password} (shown this once; "
+            f"docs/security.md says how to set another)\n  in exports and in the dataset: {pseudonym}"
         )
 
 

@@ -341,7 +341,9 @@ def _doc_bin(path: Path) -> Iterator[tuple[str, Any]]:
         from spacy.tokens import DocBin
         from spacy.vocab import Vocab
     except ImportError:
-        raise InputError(f"{path}: a DocBin needs spaCy; install it, or write doc.to_json() as JSONL") from None
+        raise InputError(
+            f"{path}: a DocBin needs spaCy; pip install 'testimonia[spacy]', or write doc.to_json() as JSONL"
+        ) from None
     try:
         data, most = path.read_bytes(), unpacked(path)
         if len(zlib.decompressobj().decompress(data, most)) == most:

@@ -23,7 +23,7 @@ from huggingface_hub.hf_api import RepoFile
 from testimonia.corpus import Corpus
 from testimonia.errors import FindingsError, HubError, InputError, errors_among
 from testimonia.release import PAPERS, check_label_config, read_manifest, strays, validate_dataset
-from testimonia.server import is_loopback
+from testimonia.server import distrust, is_loopback
 from testimonia.tables import files_of
 
 VARIABLE = "HF_TOKEN"
@@ -100,6 +100,8 @@ def publish(corpus: Corpus, repository: str, revision: str = "", dry_run: bool =
         status = error.response.status_code
         raise HubError(f"{repository}: the Hub answers {status}: {error.server_message or error}") from None
     except Exception as error:
+        if untrusted := distrust(error):
+            raise HubError(f"{api.endpoint}: {untrusted}") from None
         if type(error).__module__.partition(".")[0] in _TRANSPORTS or isinstance(error, OSError):
             raise HubError(f"{api.endpoint}: does not answer: {error}; try again") from None
         if isinstance(error, KeyError | TypeError | ValueError):

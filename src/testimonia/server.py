@@ -17,6 +17,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -116,6 +117,18 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def distrust(error: BaseException | None) -> str:
+    """What is wrong with a server's certificate and what to do, where that is among the causes of an error."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not trusted ({error.verify_message}), nothing was sent; if the server is yours, "
+                "set SSL_CERT_FILE to the file (PEM) of the authority that signed it"
+            )
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def read_secrets(folder: Path) -> Mapping[str, str]:

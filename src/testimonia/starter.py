@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from babel import Locale, UnknownLocaleError
-
 from testimonia.corpus import read_corpus
 from testimonia.errors import InputError
 from testimonia.files import locked, write_atomic
@@ -76,6 +74,10 @@ def start_corpus(folder: Path, name: str, purpose: str, languages: Sequence[str]
 
 
 def _language(code: str) -> _Language:
+    try:
+        from babel import Locale, UnknownLocaleError
+    except ImportError:
+        raise InputError("init: the names of languages need Babel; pip install 'testimonia[languages]'") from None
     try:
         locale = Locale.parse(code, sep="-")
     except (UnknownLocaleError, ValueError):

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 import secrets
-import ssl
 import urllib.parse
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from label_studio_sdk.core.api_error import ApiError
 
 from testimonia.errors import StudioError
 from testimonia.files import locked, read_json, write_json
-from testimonia.server import Address, is_loopback
+from testimonia.server import Address, distrust, is_loopback
 
 Json = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -387,12 +386,8 @@ def _told(what: str, key: str) -> Iterator[None]:
         said = _without_secrets(body, key)[:300]
         raise StudioError(f"Label Studio: cannot {what}: HTTP {error.status_code}: {said}; {hint}") from None
     except httpx.HTTPError as error:
-        distrust = _distrust(error)
-        if distrust:
-            raise StudioError(
-                f"Label Studio: cannot {what}: its certificate is not trusted ({distrust}), nothing was sent; if the "
-                "server is yours, set SSL_CERT_FILE to the file (PEM) of the authority that signed it"
-            ) from None
+        if untrusted := distrust(error):
+            raise StudioError(f"Label Studio: cannot {what}: {untrusted}") from None
         message = _without_secrets(f"{type(error).__name__} {error}".strip(), key)
         raise StudioError(f"Label Studio: cannot {what}: {message}; is the server up? then run this again") from None
     except ValueError as error:  # an answer that the SDK cannot read
@@ -400,15 +395,6 @@ def _told(what: str, key: str) -> Iterator[None]:
         raise StudioError(
             f"Label Studio: cannot {what}: its answer is not understood: {message}; is it a Label Studio?"
         ) from None
-
-
-def _distrust(error: BaseException | None) -> str:
-    """What is wrong with a server's certificate, where that is among the causes of an error."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error.verify_message
-        error = error.__cause__ or error.__context__
-    return ""
 
 
 def _without_secrets(text: str, key: str) -> str:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from babel import Locale, UnknownLocaleError
-
 from testimonia.errors import InputError
 from testimonia.scheme import Registry
 from testimonia.toml import Table
 from testimonia_baseline.numerals import Numerals
 from testimonia_baseline.words import Phrases, bare_pieces, folded, pieces
+
+try:
+    from babel import Locale, UnknownLocaleError
+except ImportError:
+    raise InputError("the baseline: the names of states need Babel; pip install 'testimonia[languages]'") from None
 
 ACTOR_KINDS = ("person", "state", "gov_body", "armed_force", "intl_org", "media", "group")
 SOURCE_KINDS = ("official", "gov_body", "intelligence", "state_media", "media", "document", "unnamed")
