@@ -583,7 +583,7 @@ def plant_errors(
     with replaced_folder(check_target(out, held, f"{min(pages)}.md")) as folder:
         for doc_id, page in pages.items():
             write_atomic(folder / f"{doc_id}.md", page)
-    write_json(key, audit.planted_json(places, seed))
+        write_json(key, audit.planted_json(places, seed))
     typer.echo(f"wrote {out} with {len(places)} planted errors, listed in {key}")
 
 
