@@ -5,13 +5,16 @@ The machinery is that of `bench/faults.py`, which sets hundreds of faults; here 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import re
 import shutil
+import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +22,19 @@ import pytest
 
 from bench.exports import made_tasks
 from bench.faults import (
+    Case,
     Ended,
+    Faults,
+    Host,
     Outcome,
+    Proxy,
+    begun,
     differences,
     done,
+    file_cases,
     listing,
     run,
+    studio_cases,
     unfair,
 )
 from tests.conftest import ROOT, copy_corpus
@@ -215,3 +225,288 @@ def test_a_full_disk_and_one_that_is_read_only(writer: Writer, disk: Disk, given
     again = writer.run(disk.path, given, folder)
     assert again.code == 0, again.said
     assert not differences(listing(disk.path), expected)
+
+
+@pytest.mark.parametrize("writer", [FOLDERS[0], FOLDERS[5], FILES[0]], ids=lambda writer: writer.name)
+def test_a_folder_of_somebody_else(writer: Writer, given: Path, tmp_path: Path) -> None:
+    target, folder = tmp_path / "target", tmp_path / "own"
+    folder.mkdir()
+    target.mkdir()
+    writer.before(target, given)
+    before = listing(target)
+    paths = [target, *target.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    # root without the right to write everywhere: as anybody is whose folder it is not
+    command = ["setpriv", "--bounding-set=-dac_override,-fowner", sys.executable, "-m", "testimonia.cli"]
+    denied = subprocess.run([*command, *writer.arguments(target, given)], capture_output=True, text=True)
+    told(Ended(denied.returncode, denied.stderr, 0))
+    assert "is it yours to write?" in denied.stderr
+    assert listing(target) == before
+    for path in paths:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    assert writer.run(target, given, folder).code == 0
+
+
+@pytest.mark.parametrize("command", ["predict-baseline", "status"])
+def test_output_that_does_not_fit(command: str, host: Host, cases: dict[str, Case], tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    cases["pull-annotations"].prepare(folder)
+    corpus = ROOT if command == "predict-baseline" else folder / "corpus"
+    with Path("/dev/full").open("w") as full:
+        arguments = [sys.executable, "-m", "testimonia.cli", command, "--corpus", str(corpus)]
+        environment = os.environ | {"TESTIMONIA_HOME": str(host.home)}
+        ended = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    told(Ended(ended.returncode, ended.stderr, 0))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("faults")
+
+
+@pytest.fixture(scope="module")
+def host(base: Path) -> Iterator[Host]:
+    with Host(base / "home") as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def cases(base: Path, host: Host) -> dict[str, Case]:
+    """The commands that are killed and cut off, by name."""
+    return {case.name: case for case in [*file_cases(base, 3000, 1), *studio_cases(base, host, 250)]}
+
+
+@pytest.fixture(scope="module")
+def faults(base: Path, host: Host) -> Faults:
+    return Faults(base / "trials", host.home, SEED)
+
+
+def nothing_wrong(faults: Faults) -> None:
+    assert faults.counts.wrong == [], f"with seed {SEED}"
+
+
+KILLS = {"client": 3, "worker": 3, "server": 1}
+
+
+def test_killed_at_random_moments(faults: Faults, cases: dict[str, Case], host: Host) -> None:
+    for case in cases.values():
+        for victim in case.victims:
+            for _ in range(KILLS[victim]):
+                faults.kill(case, victim, host)
+    nothing_wrong(faults)
+    assert faults.counts.faults.total() == 28
+    assert faults.counts.hits.total() > 10, faults.counts
+
+
+CHANGING = ("load-seeds", "load-seeds once more", "pull-annotations")
+
+
+def test_answers_that_are_lost_on_the_way(faults: Faults, cases: dict[str, Case], host: Host) -> None:
+    lost = set()
+    with Proxy(host.up.address) as proxy:
+        for case in (cases[name] for name in CHANGING):
+            for asked in faults.kinds(case, proxy):
+                if not asked.startswith("GET") or asked.endswith("/export"):
+                    for half in (False, True) if asked.endswith("/export") else (False,):
+                        faults.cut(case, proxy, asked, half)
+                        lost.add(asked)
+    nothing_wrong(faults)
+    assert lost >= {
+        "POST /api/projects/",
+        "POST /api/projects/#/import",
+        "POST /api/tasks/#/annotations/",
+        "POST /api/predictions/",
+        "DELETE /api/predictions/#/",
+        "GET /api/projects/#/export",
+    }, lost
+
+
+def test_the_answer_to_a_new_account_is_lost(host: Host, tmp_path: Path) -> None:
+    with Proxy(host.up.address) as proxy:
+        proxy.listen("POST /user/signup/")
+        ended = run(["add-annotator", "ana@example.com"], tmp_path, tmp_path / "home", **proxy.environment)
+    assert (proxy.cut, ended.code, "password: " in ended.said) == (True, 0, True), ended.said
+
+
+def test_no_room_for_what_is_pulled(cases: dict[str, Case], host: Host, disk: Disk, tmp_path: Path) -> None:
+    case, folder = cases["pull-annotations"], tmp_path / "own"
+    folder.mkdir()
+    case.prepare(disk.path)
+    for room in (0, 1 << 18):
+        disk.fill(room)
+        told(run(case.arguments(disk.path), folder, host.home))
+        disk.free()
+    exports = disk.path / "corpus" / "labeling" / "exports" / "second"
+    assert len(list(exports.glob("*.json"))) > 0
+    assert [json.loads(path.read_text())["data"]["doc_id"] for path in sorted(exports.glob("*.json"))]
+    disk.remount("ro")
+    told(run(case.arguments(disk.path), folder, host.home))
+    disk.remount("rw")
+    assert run(case.arguments(disk.path), folder, host.home).code == 0
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    case.prepare(plain)
+    assert run(case.arguments(plain), folder, host.home).code == 0
+    assert not differences(listing(disk.path), listing(plain))
+
+
+def test_no_room_for_a_pseudonym_or_for_secrets(host: Host, disk: Disk, tmp_path: Path) -> None:
+    address = {"LABEL_STUDIO_URL": host.up.address.url, "LABEL_STUDIO_API_KEY": host.up.address.token}
+    home = disk.path / "home"
+    disk.fill(0)
+    told(run(["add-annotator", "bo@example.com"], tmp_path, home, **address))
+    told(run(["serve"], tmp_path, home))
+    disk.free()
+    added = run(["add-annotator", "bo@example.com"], tmp_path, home, **address)
+    assert (added.code, "password: " in added.said) == (0, True), added.said
+
+
+def at_once(arguments: Sequence[str], folder: Path, home: Path) -> list[Ended]:
+    """The same command twice at the same time."""
+    running = [begun(arguments, folder, home, said=name, alone=True) for name in ("one", "two")]
+    return [
+        Ended(one.wait(300), (folder / name).read_text(), 0) for one, name in zip(running, ("one", "two"), strict=True)
+    ]
+
+
+def one_wins(ended: list[Ended]) -> None:
+    """Both end right, or one does and the other says why not."""
+    assert {0} <= {one.code for one in ended} <= {0, 2}, ended
+    for one in ended:
+        if one.code:
+            told(one)
+            assert re.search(r"another process is writing it|not empty", one.said), one.said
+
+
+@pytest.mark.parametrize("writer", [*FOLDERS, *FILES[:2]], ids=lambda writer: writer.name)
+def test_two_at_once(writer: Writer, given: Path, tmp_path: Path) -> None:
+    plain, target, folder = tmp_path / "plain", tmp_path / "target", tmp_path / "own"
+    for path in (plain, folder):
+        path.mkdir()
+    writer.before(plain, given)
+    shutil.copytree(plain, target)
+    assert writer.run(plain, given, folder).code == 0
+    one_wins(at_once(writer.arguments(target, given), folder, folder / "home"))
+    assert not differences(listing(target), listing(plain))
+
+
+def test_two_pulls_at_once(cases: dict[str, Case], host: Host, tmp_path: Path) -> None:
+    case = cases["pull-annotations"]
+    plain, target = tmp_path / "plain", tmp_path / "target"
+    for path in (plain, target):
+        path.mkdir()
+        case.prepare(path)
+    assert run(case.arguments(plain), tmp_path, host.home).code == 0
+    one_wins(at_once(case.arguments(target), tmp_path, host.home))
+    assert not differences(listing(target), listing(plain))
+
+
+def test_files_that_are_cut_off(cases: dict[str, Case], host: Host, given: Path, tmp_path: Path) -> None:
+    case = cases["pull-annotations"]
+    case.prepare(tmp_path)
+    assert run(case.arguments(tmp_path), tmp_path, host.home).code == 0
+    whole = listing(tmp_path / "corpus")
+    cut = tmp_path / "corpus" / "labeling" / "exports" / "second" / "fr-1.json"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    corpus = ["--corpus", str(tmp_path / "corpus")]
+    (tmp_path / "cut.json").write_bytes((given / "export.json").read_bytes()[:100_000])
+    for arguments, place in (
+        (["export-gold", *corpus], f"{cut}: line "),
+        (["measure-agreement", *corpus], f"{cut}: line "),
+        (["measure-agreement", str(cut)], f"{cut}: "),
+        (["convert-export", str(cut), str(tmp_path / "out")], f"{cut}: "),
+        (["convert-export", str(tmp_path / "cut.json"), str(tmp_path / "out")], "cut.json: byte "),
+    ):
+        ended = run(arguments, tmp_path, host.home)
+        told(ended)
+        assert place in ended.said
+    again = run(case.arguments(tmp_path), tmp_path, host.home)
+    assert (again.code, re.search(r"(?m)^changed +1 +fr-1$", again.said) is not None) == (0, True), again.said
+    assert differences(listing(tmp_path / "corpus"), whole) in ("", "left over .DATASET_CARD.md.lock")
+
+
+@pytest.mark.parametrize("writer", [FOLDERS[0], FOLDERS[5]], ids=lambda writer: writer.name)
+def test_a_clock_that_went_back(writer: Writer, given: Path, tmp_path: Path) -> None:
+    plain, target, folder = tmp_path / "plain", tmp_path / "target", tmp_path / "own"
+    for path in (plain, folder):
+        path.mkdir()
+    writer.before(plain, given)
+    shutil.copytree(plain, target)
+    for path, day in ((plain, "2031-01-01"), (target, "1999-01-01")):
+        command = ["faketime", day, sys.executable, "-m", "testimonia.cli", *writer.arguments(path, given)]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+    assert not differences(listing(target), listing(plain))
+
+
+class Database:
+    """The server's database as a file, between a stop and a start."""
+
+    def __init__(self, host: Host, kept: Path) -> None:
+        self._host, self._kept, self.path = host, kept, host.home / "studio" / "label_studio.sqlite3"
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        self._host.stop()
+        yield
+        self._host.start()
+
+    def keep(self) -> None:
+        with self.stopped():
+            shutil.copy2(self.path, self._kept)
+
+    def restore(self) -> None:
+        with self.stopped():
+            for path in self.path.parent.glob(f"{self.path.name}*"):
+                path.unlink()
+            shutil.copy2(self._kept, self.path)
+
+
+def test_a_database_that_went_back(cases: dict[str, Case], host: Host, tmp_path: Path) -> None:
+    """An older copy is put in the server's place: what was pulled stays, and is brought there again."""
+    database = Database(host, tmp_path / "kept.sqlite3")
+    corpus = ["--corpus", str(tmp_path / "corpus")]
+    exports = tmp_path / "corpus" / "labeling" / "exports" / "second"
+    cases["load-seeds once more"].prepare(tmp_path)
+    content = json.loads((exports.parents[2] / "dataset" / "manifest.json").read_text())["content_sha256"]
+    database.keep()
+    for arguments in (["load-seeds", "--with-annotations"], ["pull-annotations"]):
+        done([*arguments, *corpus], tmp_path, host.home)
+    before = listing(exports)
+    database.restore()
+    ended = run(["pull-annotations", *corpus], tmp_path, host.home)
+    assert ended.code == 1, ended.said
+    for doc_id in ("ro-1", "ar-1", "ar-2", "fr-1", "fr-2"):
+        assert doc_id in ended.said
+    assert listing(exports) == before
+    for arguments in (["load-seeds", "--with-annotations"], ["pull-annotations"]):
+        done([*arguments, *corpus], tmp_path, host.home)
+    scheme = tmp_path / "corpus" / "labeling" / "scheme.toml"
+    scheme.write_text((ROOT / "labeling" / "scheme.toml").read_text())
+    done(["label-config", *corpus], tmp_path, host.home)
+    done(["export-gold", *corpus], tmp_path, host.home)
+    assert json.loads((exports.parents[2] / "dataset" / "manifest.json").read_text())["content_sha256"] == content
+
+
+def test_an_annotation_of_a_server_whose_clock_went_back(cases: dict[str, Case], host: Host, tmp_path: Path) -> None:
+    """What was annotated last is brought home, or told, though the server says that it is older."""
+    corpus = ["--corpus", str(tmp_path / "corpus")]
+    cases["load-seeds once more"].prepare(tmp_path)
+    for arguments in (["load-seeds", "--with-annotations"], ["pull-annotations"]):
+        done([*arguments, *corpus], tmp_path, host.home)
+    exported = tmp_path / "corpus" / "labeling" / "exports" / "second" / "ro-1.json"
+    [first, *_] = json.loads(exported.read_text())["annotations"]
+    database = Database(host, tmp_path / "kept.sqlite3")
+    with database.stopped(), contextlib.closing(sqlite3.connect(database.path)) as connection, connection:
+        changed = (json.dumps(first["result"][:1]), "2001-01-01 00:00:00", first["id"])
+        connection.execute("UPDATE task_completion SET result = ?, updated_at = ? WHERE id = ?", changed)
+        connection.execute("UPDATE task SET updated_at = ? WHERE id = ?", (changed[1], first["task"]))
+    ended = run(["pull-annotations", *corpus], tmp_path, host.home)
+    results = [one["result"] for one in json.loads(exported.read_text())["annotations"]]
+    if ended.code:
+        assert (ended.code, "ro-1" in ended.said) == (1, True), ended.said
+        assert first["result"] in results
+    else:
+        assert first["result"][:1] in results

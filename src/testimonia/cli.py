@@ -65,7 +65,8 @@ def main(command: str | None = None) -> NoReturn:
     except PermissionError as error:
         typer.echo(f"error: {error.filename}: {error.strerror}; is it yours to write?", err=True)
     except OSError as error:
-        typer.echo(f"error: {error.filename or ''}: {error.strerror or error}", err=True)
+        where = error.filename or "the output or a temporary file"
+        typer.echo(f"error: {where}: {error.strerror or error}; mend that and run this again", err=True)
     except Exception as error:
         if os.environ.get("TESTIMONIA_DEBUG"):
             raise
