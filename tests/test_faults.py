@@ -29,6 +29,7 @@ from bench.faults import (
     Outcome,
     Proxy,
     begun,
+    changing,
     differences,
     done,
     file_cases,
@@ -290,6 +291,7 @@ def nothing_wrong(faults: Faults) -> None:
 KILLS = {"client": 3, "worker": 3, "server": 1}
 
 
+@pytest.mark.timeout(1800)
 def test_killed_at_random_moments(faults: Faults, cases: dict[str, Case], host: Host) -> None:
     for case in cases.values():
         for victim in case.victims:
@@ -303,15 +305,15 @@ def test_killed_at_random_moments(faults: Faults, cases: dict[str, Case], host: 
 CHANGING = ("load-seeds", "load-seeds once more", "pull-annotations")
 
 
+@pytest.mark.timeout(1800)
 def test_answers_that_are_lost_on_the_way(faults: Faults, cases: dict[str, Case], host: Host) -> None:
     lost = set()
     with Proxy(host.up.address) as proxy:
         for case in (cases[name] for name in CHANGING):
-            for asked in faults.kinds(case, proxy):
-                if not asked.startswith("GET") or asked.endswith("/export"):
-                    for half in (False, True) if asked.endswith("/export") else (False,):
-                        faults.cut(case, proxy, asked, half)
-                        lost.add(asked)
+            for asked in changing(faults.kinds(case, proxy)):
+                for half in (False, True) if asked.endswith("/export") else (False,):
+                    faults.cut(case, proxy, asked, half)
+                    lost.add(asked)
     nothing_wrong(faults)
     assert lost >= {
         "POST /api/projects/",
@@ -401,6 +403,13 @@ def test_two_pulls_at_once(cases: dict[str, Case], host: Host, tmp_path: Path) -
     assert run(case.arguments(plain), tmp_path, host.home).code == 0
     one_wins(at_once(case.arguments(target), tmp_path, host.home))
     assert not differences(listing(target), listing(plain))
+
+
+def test_two_loads_at_once(faults: Faults, cases: dict[str, Case], host: Host, tmp_path: Path) -> None:
+    case = cases["load-seeds"]
+    case.prepare(tmp_path)
+    one_wins(at_once(case.arguments(tmp_path), tmp_path, host.home))
+    assert not differences(case.outcome(tmp_path), faults.undisturbed(case)[0])
 
 
 def test_files_that_are_cut_off(cases: dict[str, Case], host: Host, given: Path, tmp_path: Path) -> None:

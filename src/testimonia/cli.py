@@ -164,7 +164,8 @@ def label(corpus: CorpusOption = Path(), round_: RoundOption = None, database: D
     typer.echo(f"starting Label Studio (data in {folder}); the first start takes up to two minutes")
     try:
         with server.running(folder, database=database) as up, Studio(up.address) as studio:
-            transfer.load_seeds(read, studio, one, True, _progress("loading"))
+            with _loading():
+                transfer.load_seeds(read, studio, one, True, _progress("loading"))
             project = studio.project(transfer.project_title(read, one))
             typer.echo(
                 f"ready: {up.address.url}/projects/{project}/data\n  log-in:   {server.OWNER}\n"
@@ -196,7 +197,7 @@ def load_seeds(
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
     suggestions = read_suggestions(predictions, read.by_id, read.scheme) if predictions else None
-    with _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
+    with _loading(), _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
         loaded = transfer.load_seeds(read, studio, one, with_annotations, _progress("loading"), suggestions)
     typer.echo(
         f"{transfer.project_title(read, one)}: {loaded.new} articles loaded, {loaded.present} were there, "
@@ -303,7 +304,7 @@ def adjudicate(
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_, "adjudication")
-    with _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
+    with _loading(), _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
         done = transfer.adjudicate(read, studio, one, with_annotations, _progress("loading"))
         project = studio.project(transfer.project_title(read, one))
         address = studio.address.url
@@ -987,6 +988,14 @@ def _studio(*rights: str) -> Studio:
     studio = Studio(server.address(server.home()))
     studio.check(rights)
     return studio
+
+
+def _loading() -> contextlib.AbstractContextManager[None]:
+    """Held while tasks are loaded: of two that load at once, each would find none there and bring all."""
+    from testimonia import server
+    from testimonia.files import locked
+
+    return locked(server.home() / "loading")
 
 
 def _print_findings(findings: Iterable[Finding], err: bool = False) -> None:
