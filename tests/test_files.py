@@ -35,7 +35,10 @@ def test_a_failed_swap_is_rolled_back(tmp_path: Path, monkeypatch: pytest.Monkey
         return rename(self, other)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="No space"), replaced_folder(target) as new:
+    with (
+        pytest.raises(InputError, match="dataset: cannot be written: No space left on device; make room"),
+        replaced_folder(target) as new,
+    ):
         (new / "a").write_text("2")
     assert content(tmp_path) == {"a": "1"}
 
@@ -96,6 +99,6 @@ def test_a_link_in_the_place_of_what_is_begun_is_not_followed(tmp_path: Path) ->
 def test_many_that_write_one_file_leave_it_whole(tmp_path: Path) -> None:
     texts = [str(number) * 100_000 for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        for _ in pool.map(lambda text: [write_atomic(tmp_path / "a", text) for _ in range(20)], texts):
+        for _ in pool.map(lambda text: write_atomic(tmp_path / "a", text), texts * 20):
             assert (tmp_path / "a").read_text() in texts
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
