@@ -10,14 +10,18 @@ Run: .venv/bin/python -m bench.faults [--kills 200] [--seed 1] [--articles 400] 
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
+import functools
 import hashlib
 import http.client
+import importlib
 import json
 import os
 import platform
 import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -28,12 +32,13 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.exports import made_tasks
@@ -108,20 +113,109 @@ class Host:
         self.stop()
 
 
-def begun(arguments: Sequence[str], folder: Path, home: Path, **more: str) -> subprocess.Popen[bytes]:
-    """A command of testimonia that runs, with its temporary files and its words in this folder."""
+class Forked:
+    """A command in a process forked from one that has loaded the modules, so that faults fall into its work."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], said: Path) -> None:
+        process = _loaded()
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps([arguments, environment, str(said)]).encode() + b"\n")
+        self._from = process.stdout
+        self.returncode: int | None = None
+        self.pid = int(self._from.readline())
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        if self.returncode is None:
+            if not select.select([self._from], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("testimonia", timeout)
+            self.returncode = int(self._from.readline())
+        return self.returncode
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+@functools.cache
+def _loaded() -> subprocess.Popen[bytes]:
+    """The process that commands are forked from; it ends with this one."""
+    command = [sys.executable, "-m", "bench.faults", "--fork"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+    def close() -> None:
+        process.communicate()
+
+    atexit.register(close)
+    return process
+
+
+def fork() -> None:
+    """For each line of standard input, runs that command in a child; says its number, and how it ended."""
+    from testimonia import cli
+
+    for name in ("adjudication", "agreement", "formats", "rebuild", "scoreboard", "shards", "transfer", "viewer"):
+        importlib.import_module(f"testimonia.{name}")
+    for text in sys.stdin:
+        arguments, environment, said = json.loads(text)
+        sys.stdout.flush()
+        child = os.fork()
+        if not child:
+            code = 99
+            try:
+                for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, said, os.O_WRONLY | os.O_TRUNC)):
+                    os.dup2(os.open(path, flags | os.O_CREAT), number)
+                os.dup2(1, 2)
+                os.environ.clear()
+                os.environ.update(environment)
+                sys.argv = ["testimonia", *arguments]
+                cli.main()
+            except SystemExit as error:
+                code = int(error.code or 0)
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+Running = subprocess.Popen[bytes] | Forked
+
+
+def begun(
+    arguments: Sequence[str],
+    folder: Path,
+    home: Path,
+    more: Mapping[str, str] = MappingProxyType({}),
+    said: str = SAID,
+    alone: bool = False,
+) -> Running:
+    """A command of testimonia that runs, with its temporary files and its words in this folder.
+
+    Forked, one after the other; `alone`, or with workers, in a process of its own from its start.
+    """
     (folder / "tmp").mkdir(exist_ok=True)
     own = {"TESTIMONIA_HOME": str(home), "TMPDIR": str(folder / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LABEL_STUDIO_")}
-    with (folder / SAID).open("wb") as said:
+    (folder / said).touch()
+    if not alone and "--workers" not in arguments:
+        return Forked(arguments, kept | own | dict(more), folder / said)
+    with (folder / said).open("wb") as file:
         command = [sys.executable, "-m", "testimonia.cli", *arguments]
-        return subprocess.Popen(command, env=kept | own | more, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        return subprocess.Popen(
+            command, env=kept | own | dict(more), stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )
 
 
 def run(arguments: Sequence[str], folder: Path, home: Path, **more: str) -> Ended:
     """A command of testimonia from its start to its end."""
     start = time.monotonic()
-    process = begun(arguments, folder, home, **more)
+    process = begun(arguments, folder, home, more)
     try:
         code = process.wait(PATIENCE)
     finally:
@@ -251,17 +345,19 @@ class Faults:
         expected, first, seconds = self.undisturbed(case)
         folder, kind = self._trial(case), f"kill {victim}, {case.name}"
         self.counts.faults[kind] += 1
-        working = self.draw.random() < 0.8
         process = begun(case.arguments(folder), folder, self.home)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(self.draw.uniform(first, seconds) if working else self.draw.uniform(0, first))
         if victim == "worker":
             while not (found := _workers(process.pid)) and process.poll() is None:
                 time.sleep(0.01)
+            time.sleep(self.draw.uniform(0, (seconds - first) / 4))
             for pid in self.draw.sample(found, min(len(found), 1)):
-                os.kill(pid, signal.SIGKILL)
-                self.counts.hits[kind] += 1
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    self.counts.hits[kind] += 1
         else:
+            working = self.draw.random() < 0.8
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(self.draw.uniform(first, 0.9 * seconds) if working else self.draw.uniform(0, first))
             self.counts.hits[kind] += process.poll() is None
             if victim == "server" and host:
                 host.kill()
@@ -490,7 +586,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--articles", type=int, default=400, help="made articles that are loaded and pulled")
     parser.add_argument("--tasks", type=int, default=3000, help="made tasks that are converted")
+    parser.add_argument("--fork", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.fork:
+        return fork()
     names = ("label-studio", "label-studio-sdk", "pyarrow")
     tools = ", ".join(f"{name} {version(name)}" for name in names)
     print(f"{tools}, Python {platform.python_version()}, {os.cpu_count()} cores; {vars(given)}", flush=True)
@@ -500,13 +599,14 @@ def main() -> None:
         faults = Faults(base / "trials", base / "home", given.seed)
         with Host(base / "home") as host:
             cases = [*file_cases(base, given.tasks, given.seed), *studio_cases(base, host, given.articles)]
-            for case, victim in planned(cases, given.kills):
-                faults.kill(case, victim, host)
-            with Proxy(host.up.address) as proxy:
-                for case in cases:
-                    for asked in faults.kinds(case, proxy) if case.on_server else ():
-                        for half in (False, True):
-                            faults.cut(case, proxy, asked, half)
+            with contextlib.suppress(KeyboardInterrupt):  # what was counted until then is told
+                for case, victim in planned(cases, given.kills):
+                    faults.kill(case, victim, host)
+                with Proxy(host.up.address) as proxy:
+                    for case in cases:
+                        for asked in changing(faults.kinds(case, proxy)) if case.on_server else ():
+                            for half in (False, True):
+                                faults.cut(case, proxy, asked, half)
     counts = faults.counts
     print("| fault | set | while the command ran |\n| --- | --- | --- |")
     for kind, number in sorted(counts.faults.items()):
@@ -519,10 +619,15 @@ def main() -> None:
     sys.exit(bool(counts.wrong))
 
 
+def changing(asked: Iterable[str]) -> list[str]:
+    """The requests that change something, and the export; others are only read, and asked again."""
+    return [one for one in asked if not one.startswith("GET") or one.endswith("/export")]
+
+
 def planned(cases: Sequence[Case], kills: int) -> list[tuple[Case, str]]:
-    """So many kills over all cases; a server that starts again takes long, and is killed less often."""
-    weights = {"client": 8, "worker": 8, "server": 2}
-    turn = [(case, victim) for case in cases for victim in case.victims for _ in range(weights[victim])]
+    """So many kills over all cases; where a server works, or must start again, fewer."""
+    weights = {case.name: {"client": 3 if case.on_server else 12, "worker": 12, "server": 1} for case in cases}
+    turn = [(case, victim) for case in cases for victim in case.victims for _ in range(weights[case.name][victim])]
     return [turn[number * 7 % len(turn)] for number in range(kills)]
 
 

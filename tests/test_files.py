@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,10 @@ def test_a_failed_swap_is_rolled_back(tmp_path: Path, monkeypatch: pytest.Monkey
         return rename(self, other)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="No space"), replaced_folder(target) as new:
+    with (
+        pytest.raises(InputError, match="dataset: cannot be written: No space left on device; make room"),
+        replaced_folder(target) as new,
+    ):
         (new / "a").write_text("2")
     assert content(tmp_path) == {"a": "1"}
 
@@ -76,3 +80,25 @@ def test_json_that_cannot_be_read(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(InputError, match=r"a\.json.*restore the file"):
         read_json(tmp_path / "a.json")
+
+
+def test_what_a_killed_process_had_begun_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / ".a.new").write_text("half of a longer text")
+    write_atomic(tmp_path / "a", "whole")
+    assert content(tmp_path) == {"a": "whole"}
+
+
+def test_a_link_in_the_place_of_what_is_begun_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("1")
+    (tmp_path / ".a.new").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match=r"\.a\.new"):
+        write_atomic(tmp_path / "a", "2")
+    assert (tmp_path / "precious").read_text() == "1"
+
+
+def test_many_that_write_one_file_leave_it_whole(tmp_path: Path) -> None:
+    texts = [str(number) * 100_000 for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda text: write_atomic(tmp_path / "a", text), texts * 20):
+            assert (tmp_path / "a").read_text() in texts
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -65,7 +65,8 @@ def main(command: str | None = None) -> NoReturn:
     except PermissionError as error:
         typer.echo(f"error: {error.filename}: {error.strerror}; is it yours to write?", err=True)
     except OSError as error:
-        typer.echo(f"error: {error.filename or ''}: {error.strerror or error}", err=True)
+        where = error.filename or "the output or a temporary file"
+        typer.echo(f"error: {where}: {error.strerror or error}; mend that and run this again", err=True)
     except Exception as error:
         if os.environ.get("TESTIMONIA_DEBUG"):
             raise
@@ -198,7 +199,8 @@ def label(corpus: CorpusOption = Path(), round_: RoundOption = None, database: D
     typer.echo(f"starting Label Studio (data in {folder}); the first start takes up to two minutes")
     try:
         with server.running(folder, database=database) as up, Studio(up.address) as studio:
-            transfer.load_seeds(read, studio, one, True, _progress("loading"), home=folder)
+            with _loading():
+                transfer.load_seeds(read, studio, one, True, _progress("loading"), home=folder)
             project = studio.project(transfer.project_title(read, one))
             typer.echo(
                 f"ready: {up.address.url}/projects/{project}/data\n  log-in:   {server.OWNER}\n"
@@ -230,7 +232,7 @@ def load_seeds(
     read = corpora.read_corpus(corpus)
     one = read.round(round_)
     suggestions = read_suggestions(predictions, read.by_id, read.scheme) if predictions else None
-    with _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
+    with _loading(), _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
         home = server.home()
         loaded = transfer.load_seeds(read, studio, one, with_annotations, _progress("loading"), suggestions, home)
     typer.echo(
@@ -372,7 +374,7 @@ def adjudicate(
 
     read = corpora.read_corpus(corpus)
     one = read.round(round_, "adjudication")
-    with _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
+    with _loading(), _studio("projects.create", "projects.change", "tasks.create", "annotations.create") as studio:
         done = transfer.adjudicate(read, studio, one, with_annotations, _progress("loading"), server.home())
         project = studio.project(transfer.project_title(read, one))
         address = studio.address.url
@@ -653,7 +655,7 @@ def plant_errors(
     with replaced_folder(check_target(out, held, f"{min(pages)}.md")) as folder:
         for doc_id, page in pages.items():
             write_atomic(folder / f"{doc_id}.md", page)
-    write_json(key, audit.planted_json(places, seed))
+        write_json(key, audit.planted_json(places, seed))
     typer.echo(f"wrote {out} with {len(places)} planted errors, listed in {key}")
 
 
@@ -1056,6 +1058,14 @@ def _studio(*rights: str) -> Studio:
     studio = Studio(server.address(server.home()))
     studio.check(rights)
     return studio
+
+
+def _loading() -> contextlib.AbstractContextManager[None]:
+    """Held while tasks are loaded: of two that load at once, each would find none there and bring all."""
+    from testimonia import server
+    from testimonia.files import locked
+
+    return locked(server.home() / "loading")
 
 
 def _print_findings(findings: Iterable[Finding], err: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +50,7 @@ def start_corpus(folder: Path, name: str, purpose: str, languages: Sequence[str]
 
     `languages` are ISO 639 codes. Raises InputError.
     """
-    if folder.exists() and (not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())):
-        raise InputError(f"{folder}: is there and not empty; name another folder")
+    _check_empty(folder)
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise InputError(f"name {name!r}: is not lower-case words joined by hyphens; it names the project and dataset")
     for what, given in (("label", labels), ("language", languages)):
@@ -66,11 +66,23 @@ def start_corpus(folder: Path, name: str, purpose: str, languages: Sequence[str]
     language = templates.get_template("corpus/language.toml")
     for one in known:
         pages[f"labeling/languages/{one.code}.toml"] = language.render(language=one)
-    for path, page in pages.items():
-        write_atomic(folder / path, page)
-    scheme = read_scheme(folder / "labeling" / "scheme.toml")
-    write_atomic(folder / "labeling" / "label_config.xml", render_label_config(scheme))
+    with locked(folder):
+        _check_empty(folder)
+        try:
+            for path, page in pages.items():
+                write_atomic(folder / path, page)
+            scheme = read_scheme(folder / "labeling" / "scheme.toml")
+            write_atomic(folder / "labeling" / "label_config.xml", render_label_config(scheme))
+        except BaseException:
+            for top in (folder / name for name in {Path(path).parts[0] for path in pages}):
+                shutil.rmtree(top) if top.is_dir() else top.unlink(missing_ok=True)
+            raise
     return [folder / path for path in (*pages, "labeling/label_config.xml")]
+
+
+def _check_empty(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir())):
+        raise InputError(f"{folder}: is there and not empty; name another folder")
 
 
 def _language(code: str) -> _Language:
@@ -123,6 +135,10 @@ def add_document(
             f'zones = [\n  {{ start = {start}, end = {end}, kind = "body" }},\n]\n'
         )
         write_atomic(target, data, within=folder)
-        write_atomic(sources, before + entry, within=folder)
+        try:
+            write_atomic(sources, before + entry, within=folder)
+        except BaseException:
+            target.unlink()
+            raise
     read_corpus(folder)
     return target
