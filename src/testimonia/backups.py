@@ -50,6 +50,7 @@ _BROKEN = (
     OverflowError, FileExistsError, NotADirectoryError, IsADirectoryError,
 )  # fmt: skip
 _MIGRATION = re.compile(r"""\(['"](\w+)['"], *['"](\w+)['"]\)""")
+_LONGEST = 255  # bytes of the name of a file
 _CHUNK = 1 << 20
 _LARGEST = 1 << 26  # bytes of a JSON file in a backup
 
@@ -99,11 +100,11 @@ def make_backup(folder: Path, file: Path, elsewhere: str = "") -> Backup:
     elsewhere = elsewhere or (database_of(folder) if database_of(folder) != SQLITE else "")
     if elsewhere:
         raise InputError(_elsewhere(elsewhere, folder))
+    if (folder / RESTORING).is_file():
+        raise InputError(f"{folder}: a restore was cut off; run the same `testimonia restore` again first")
     source = folder / DATABASE
     if not source.is_file():
         raise InputError(f"{folder}: holds no Label Studio yet; there is nothing to back up")
-    if (folder / RESTORING).is_file():
-        raise InputError(f"{folder}: a restore was cut off; run the same `testimonia restore` again first")
     if folder in file.parents:
         raise InputError(f"{file}: lies in the folder that is backed up; name one on another disk")
     if file.exists() and file.stat().st_size:
@@ -193,7 +194,10 @@ def _placed(folder: Path) -> tuple[str, Path | None] | None:
         placed = name in plan["names"] and not new.exists()
         if not placed and os.path.lexists(folder / name):
             aside.mkdir(exist_ok=True, mode=0o700)
-            (folder / name).rename(aside / name)
+            old = aside / name
+            while os.path.lexists(old):  # made anew between the two runs
+                old = old.with_name(f"{old.name}~")
+            (folder / name).rename(old)
         if new.exists():
             new.rename(folder / name)
     ready.unlink()
@@ -349,7 +353,8 @@ def _check_names(archive: zipfile.ZipFile, contents: Mapping[str, _Stored]) -> N
     found = archive.infolist()
     for info in found:
         name = info.filename
-        if name not in (MANIFEST, SECRETS, PSEUDONYMS, DATABASE) and not _MEDIUM.fullmatch(name):
+        medium = _MEDIUM.fullmatch(name) and all(len(part.encode()) <= _LONGEST for part in name.split("/"))
+        if name not in (MANIFEST, SECRETS, PSEUDONYMS, DATABASE) and not medium:
             raise ValueError(f"{name!r} is in no backup")
         plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
         if not plain or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -252,8 +252,11 @@ class Studio:
                     project,
                     export_type="JSON",
                     download_all_tasks=True,
-                    ids=[str(task) for task in ids[first : first + BATCH]],
-                    request_options={"timeout_in_seconds": 600},
+                    # `ids` is sent under a name that the server does not read: all tasks would come each time.
+                    request_options={
+                        "timeout_in_seconds": 600,
+                        "additional_query_parameters": {"ids[]": [str(task) for task in ids[first : first + BATCH]]},
+                    },
                 )
                 body = b"".join(chunks)
             try:
