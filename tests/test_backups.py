@@ -316,6 +316,39 @@ def test_cut_off_or_with_bytes_changed(backup: Path, tmp_path: Path) -> None:
         restore_backup(tmp_path / "none.zip", new)
 
 
+@pytest.mark.parametrize("step", [20, backups._STEP])
+def test_a_database_is_copied_while_others_write(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backups, "_STEP", step)
+    path, over, stored = tmp_path / "live.sqlite3", threading.Event(), [0]
+    with contextlib.closing(sqlite3.connect(path)) as one, one:
+        one.execute("CREATE TABLE t (number INTEGER, text TEXT)")
+        one.executemany("INSERT INTO t VALUES (0, ?)", [("x" * 4000,)] * 200)
+
+    def write() -> None:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as one:
+            one.execute("PRAGMA synchronous = OFF")
+            while not over.wait(0.005):
+                with one:
+                    one.execute("INSERT INTO t VALUES (?, ?)", (stored[0] + 1, "x" * 4000))
+                stored[0] += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for number in range(2):
+            while (before := stored[0]) < 3 * (number + 1):
+                time.sleep(0.01)
+            backups._copy(path, tmp_path / f"copy-{number}.sqlite3")
+            with contextlib.closing(sqlite3.connect(tmp_path / f"copy-{number}.sqlite3")) as one:
+                assert one.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+                [[most, count]] = one.execute("SELECT max(number), count(*) FROM t").fetchall()
+            assert count == 200 + most
+            assert before <= most <= stored[0] + 1
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_what_is_there_is_moved_aside(backup: Path, used: Path, tmp_path: Path) -> None:
     before = files(used)
     with pytest.raises(InputError, match=r"holds studio, secrets.json, .* say --replace"):

@@ -50,6 +50,8 @@ _BROKEN = (
     OverflowError, FileExistsError, NotADirectoryError, IsADirectoryError,
 )  # fmt: skip
 _MIGRATION = re.compile(r"""\(['"](\w+)['"], *['"](\w+)['"]\)""")
+_STEP = 16_384  # pages of a database that are read at once: 64 MB
+_PATIENCE = 5
 _LONGEST = 255  # bytes of the name of a file
 _CHUNK = 1 << 20
 _LARGEST = 1 << 26  # bytes of a JSON file in a backup
@@ -227,15 +229,35 @@ def _installed() -> str:
         return "unknown"
 
 
+class _RestlessError(Exception):
+    """Others write to a database so often that it cannot be copied in steps."""
+
+
 def _copy(source: Path, target: Path) -> None:
-    """A copy of a database that may be in use, in one file. Writers wait while it is read. Raises InputError."""
+    """A copy of a database that may be in use, in one file. Raises InputError.
+
+    It is read in steps, between which others may write; sqlite then begins anew. After `_PATIENCE` such beginnings
+    it is read at once, and writers wait.
+    """
+    anew, left = 0, -1
+
+    def watch(_status: int, remaining: int, _total: int) -> None:
+        nonlocal anew, left
+        anew += left >= 0 and remaining >= left
+        left = remaining
+        if anew > _PATIENCE:
+            raise _RestlessError
+
     try:
         with (
             contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True, timeout=60)) as live,
             contextlib.closing(sqlite3.connect(target)) as copy,
         ):
             copy.execute("PRAGMA synchronous = OFF")
-            live.backup(copy)
+            try:
+                live.backup(copy, pages=_STEP, progress=watch, sleep=0.02)
+            except _RestlessError:
+                live.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.DatabaseError as error:
         raise InputError(f"{source}: cannot be copied: {error}; no backup was written, see {_DAMAGED}") from None
