@@ -83,7 +83,7 @@ OLDER = {
 CASES = {"": PROGRESS, "annotation-lost": LOST, "annotation-older": OLDER}
 
 
-@pytest.mark.parametrize(("id", "name"), [(id, name) for id, cases in CASES.items() for name in cases])
+@pytest.mark.parametrize(("id", "name"), [(kind, name) for kind, cases in CASES.items() for name in cases])
 def test_between_two_pulls(id: str, name: str) -> None:
     before, pulled = CASES[id][name]
     assert [finding.id for finding in losses("d-1", task(*before), task(*pulled))] == ([id] if id else [])
@@ -95,6 +95,11 @@ def test_whose_it_is_and_what_to_do() -> None:
     assert "2026-01-01 00:00:10 (1 results) is not in Label Studio any more" in lost.message
     assert "2026-01-01 00:00:11 (1 results) is of 2026-01-01 00:00:10 in Label Studio" in older.message
     assert all("`testimonia put-back`" in finding.message for finding in (lost, older))
+
+
+def test_the_same_under_another_name() -> None:
+    [lost] = losses("d-1", task(annotation(1)), task(annotation(1, "b")))
+    assert "another annotator has the same: is pseudonyms.json the one that it was?" in lost.message
 
 
 works = st.one_of(

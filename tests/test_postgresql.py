@@ -16,8 +16,9 @@ import psycopg
 import pytest
 
 from testimonia import server
+from testimonia.backups import make_backup
 from testimonia.corpus import Round, read_corpus
-from testimonia.errors import StudioError
+from testimonia.errors import InputError, StudioError
 from testimonia.rounds import round_annotations
 from testimonia.studio import Studio
 from testimonia.transfer import load_seeds, pull_annotations
@@ -91,6 +92,9 @@ def test_the_whole_path_on_postgresql(database: str, alone: Path, tmp_path: Path
     assert PASSWORD not in command + log
     assert not list((tmp_path / "home" / "studio").glob("*.sqlite3"))
     assert round_annotations(corpus, first) == before
+    with pytest.raises(InputError, match=r"pg_dump .* 'postgresql://ship@127\.0\.0\.1:\d+/studio'") as raised:
+        make_backup(tmp_path / "home", tmp_path / "studio.zip")
+    assert PASSWORD not in str(raised.value) + (tmp_path / "home" / "database.json").read_text()
 
 
 def test_a_database_that_does_not_answer_is_named(database: str, tmp_path: Path) -> None:

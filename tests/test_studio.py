@@ -245,6 +245,17 @@ def test_the_commands_from_load_to_validate(home: Path, studio: Studio, alone: P
     assert validate_dataset(alone / "dataset", read_corpus(alone)) != []
 
 
+def test_a_project_is_exported_in_parts(studio: Studio, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = named(corpus, "in parts")
+    load_seeds(there, studio, FIRST, False, quiet)
+    monkeypatch.setattr(studios, "BATCH", 2)
+    project = studio.project(project_title(there, FIRST))
+    assert project is not None
+    exported = [task["data"]["doc_id"] for task in studio.export(project, quiet)]
+    assert sorted(exported) == sorted(d.doc_id for d in there.documents)
+    assert [task["data"]["doc_id"] for task in studio.export(project, quiet, ["ar-2"])] == ["ar-2"]
+
+
 def test_what_a_user_is_told(home: Path, tmp_path: Path, studio: Studio) -> None:
     nowhere = run(tmp_path / "none", "load-seeds", "--corpus", str(ROOT))
     assert nowhere.returncode == 2

@@ -50,6 +50,9 @@ _BROKEN = (
     OverflowError, FileExistsError, NotADirectoryError, IsADirectoryError,
 )  # fmt: skip
 _MIGRATION = re.compile(r"""\(['"](\w+)['"], *['"](\w+)['"]\)""")
+_STEP = 16_384  # pages of a database that are read at once: 64 MB
+_PATIENCE = 5
+_LONGEST = 255  # bytes of the name of a file
 _CHUNK = 1 << 20
 _LARGEST = 1 << 26  # bytes of a JSON file in a backup
 
@@ -99,11 +102,11 @@ def make_backup(folder: Path, file: Path, elsewhere: str = "") -> Backup:
     elsewhere = elsewhere or (database_of(folder) if database_of(folder) != SQLITE else "")
     if elsewhere:
         raise InputError(_elsewhere(elsewhere, folder))
+    if (folder / RESTORING).is_file():
+        raise InputError(f"{folder}: a restore was cut off; run the same `testimonia restore` again first")
     source = folder / DATABASE
     if not source.is_file():
         raise InputError(f"{folder}: holds no Label Studio yet; there is nothing to back up")
-    if (folder / RESTORING).is_file():
-        raise InputError(f"{folder}: a restore was cut off; run the same `testimonia restore` again first")
     if folder in file.parents:
         raise InputError(f"{file}: lies in the folder that is backed up; name one on another disk")
     if file.exists() and file.stat().st_size:
@@ -193,7 +196,10 @@ def _placed(folder: Path) -> tuple[str, Path | None] | None:
         placed = name in plan["names"] and not new.exists()
         if not placed and os.path.lexists(folder / name):
             aside.mkdir(exist_ok=True, mode=0o700)
-            (folder / name).rename(aside / name)
+            old = aside / name
+            while os.path.lexists(old):  # made anew between the two runs
+                old = old.with_name(f"{old.name}~")
+            (folder / name).rename(old)
         if new.exists():
             new.rename(folder / name)
     ready.unlink()
@@ -223,15 +229,35 @@ def _installed() -> str:
         return "unknown"
 
 
+class _RestlessError(Exception):
+    """Others write to a database so often that it cannot be copied in steps."""
+
+
 def _copy(source: Path, target: Path) -> None:
-    """A copy of a database that may be in use, in one file. Writers wait while it is read. Raises InputError."""
+    """A copy of a database that may be in use, in one file. Raises InputError.
+
+    It is read in steps, between which others may write; sqlite then begins anew. After `_PATIENCE` such beginnings
+    it is read at once, and writers wait.
+    """
+    anew, left = 0, -1
+
+    def watch(_status: int, remaining: int, _total: int) -> None:
+        nonlocal anew, left
+        anew += left >= 0 and remaining >= left
+        left = remaining
+        if anew > _PATIENCE:
+            raise _RestlessError
+
     try:
         with (
             contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True, timeout=60)) as live,
             contextlib.closing(sqlite3.connect(target)) as copy,
         ):
             copy.execute("PRAGMA synchronous = OFF")
-            live.backup(copy)
+            try:
+                live.backup(copy, pages=_STEP, progress=watch, sleep=0.02)
+            except _RestlessError:
+                live.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.DatabaseError as error:
         raise InputError(f"{source}: cannot be copied: {error}; no backup was written, see {_DAMAGED}") from None
@@ -349,7 +375,8 @@ def _check_names(archive: zipfile.ZipFile, contents: Mapping[str, _Stored]) -> N
     found = archive.infolist()
     for info in found:
         name = info.filename
-        if name not in (MANIFEST, SECRETS, PSEUDONYMS, DATABASE) and not _MEDIUM.fullmatch(name):
+        medium = _MEDIUM.fullmatch(name) and all(len(part.encode()) <= _LONGEST for part in name.split("/"))
+        if name not in (MANIFEST, SECRETS, PSEUDONYMS, DATABASE) and not medium:
             raise ValueError(f"{name!r} is in no backup")
         plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
         if not plain or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -1,6 +1,6 @@
 """Earlier versions of a round's exports: `labeling/exports/<round>/history/<doc_id>/<time>-<hash>.json`.
 
-What a pull replaces is kept there, and what it saw in Label Studio and did not take. Builds read no folder within a
+What a pull writes over is kept there, and what it saw in Label Studio and did not take. Builds read no folder within a
 round's. Git ignores the history by a file within; it keeps what is pulled between commits. Two versions are the same
 where annotators, states and results are: numbers, times and order change when tasks are loaded again.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,17 @@ def changed_at(entry: Json) -> datetime.datetime:
         return _NEVER
 
 
-def said(task: Json) -> str:
-    """What an exported task says, whatever numbers and times Label Studio gave it, as text that is the same then."""
-    parts = [
+def holds(task: Json, earlier: Json) -> bool:
+    """Whether an exported task says all that an earlier one says, whatever numbers and times Label Studio gave it."""
+    return task.get("data") == earlier.get("data") and Counter(_parts(earlier)) <= Counter(_parts(task))
+
+
+def _parts(task: Json) -> list[tuple[str, str, bool, str]]:
+    return [
         (kind, annotator(entry), bool(entry.get("was_cancelled")), content(entry))
         for kind in ("annotations", "drafts")
         for entry in entries(task, kind)
     ]
-    return json.dumps([task.get("data"), sorted(parts)], sort_keys=True)
 
 
 def keep(folder: Path, doc_id: str, task: Json, within: Path) -> Path:
@@ -64,9 +68,10 @@ def keep(folder: Path, doc_id: str, task: Json, within: Path) -> Path:
 
     Raises InputError where a link leads elsewhere.
     """
+    text = json.dumps([task.get("data"), sorted(_parts(task))], sort_keys=True)
     newest = max(map(changed_at, _dated(task)))
     time = f"{newest:%Y%m%dT%H%M%SZ}" if newest > _NEVER else "undated"
-    path, there = _place(folder, doc_id, time, said(task), ".json")
+    path, there = _place(folder, doc_id, time, text, ".json")
     if not there:
         write_json(path, task, within=within)
     return path

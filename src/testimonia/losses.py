@@ -70,7 +70,8 @@ def losses(doc_id: str, before: Json, pulled: Json) -> list[Finding]:
         else:
             later = [one for one in free if not one.draft and one.annotator == work.annotator]
         if not later:
-            findings.append(_lost(doc_id, work))
+            renamed = any(one.content == work.content and one.annotator != work.annotator for one in new)
+            findings.append(_lost(doc_id, work, renamed and work.regions > 0))
         elif not work.draft:
             newest = max(later, key=lambda one: one.at)
             free.remove(newest)
@@ -111,8 +112,10 @@ def _said(work: _Work) -> str:
     return f"{'the draft' if work.draft else 'the annotation'} of {work.at:%Y-%m-%d %H:%M:%S} ({work.regions} results)"
 
 
-def _lost(doc_id: str, work: _Work) -> Finding:
+def _lost(doc_id: str, work: _Work, renamed: bool) -> Finding:
     how = "a draft cannot be loaded" if work.draft else "`testimonia put-back` brings it there"
+    if renamed:
+        how = "another annotator has the same: is pseudonyms.json the one that it was? If so, " + how
     message = f"{_said(work)} is not in Label Studio any more; the export stays as it is; {how}, --replace gives it up"
     return Finding(f"{doc_id} ({work.annotator})", "annotation-lost", message)
 

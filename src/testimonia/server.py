@@ -160,10 +160,10 @@ def running(folder: Path, port: int = 0, database: str = "") -> Iterator[Server]
     command = shutil.which("label-studio", path=os.pathsep.join([str(Path(sys.executable).parent), os.defpath]))
     if command is None:
         raise StudioError("the package label-studio is not installed; pip install 'testimonia[studio]'")
-    values = read_secrets(folder)
     with alone(folder):
         if (folder / RESTORING).is_file():
             raise StudioError(f"{folder}: a restore was cut off; run the same `testimonia restore` again")
+        values = read_secrets(folder)
         port = port or _free_port()
         url = f"http://127.0.0.1:{port}"
         log = os.open(folder / "studio.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

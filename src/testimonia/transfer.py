@@ -15,7 +15,7 @@ from testimonia.corpus import Corpus, Round
 from testimonia.document import Annotation, Document, Gold
 from testimonia.errors import Finding, FindingsError, InputError, StudioError, errors_among
 from testimonia.files import locked, read_json, write_atomic, write_json
-from testimonia.history import annotator, content, entries, keep, keep_text, said
+from testimonia.history import annotator, content, entries, holds, keep, keep_text
 from testimonia.instruction import render_instruction
 from testimonia.label_config import render_label_config
 from testimonia.losses import losses
@@ -266,7 +266,7 @@ def pull_annotations(
         tuple(sorted(doc_id for doc_id, found in outcome.items() if found == kind))
         for kind in ("new", "changed", "same", "kept", "gone")
     )
-    return Pulled(new, changed, same, kept, gone, tuple(findings))
+    return Pulled(new, changed, same, kept, gone, tuple(sorted(findings)))
 
 
 def check_authors(task: Json, own: str) -> list[Finding]:
@@ -287,11 +287,11 @@ def check_authors(task: Json, own: str) -> list[Finding]:
 
 
 def _keep_replaced(path: Path, before: Json, pulled: Json, pseudonyms: Pseudonyms, within: Path) -> None:
-    """Keeps an export that is about to be replaced, unless what replaces it says the same. No address gets in."""
+    """Keeps an export that is about to be replaced, unless all of it is in what replaces it. No address gets in."""
     if not before and path.is_file():
         text = path.read_bytes().decode(errors="surrogateescape")
         keep_text(path.parent, path.stem, without_addresses(text, pseudonyms), within)
-    elif before and said(before) != said(pulled):
+    elif before and not holds(pulled, before):
         keep(path.parent, path.stem, pseudonymised(before, {}, pseudonyms), within)
 
 
