@@ -245,10 +245,10 @@ class Screen:
     def _first_words(self, letters: Points, heads: Ints, sizes: Ints, language: Ints) -> tuple[Mask, Mask]:
         """Whether a first word may be one that is looked at: a listed one; one that a proclitic may open, (n,)."""
         windows = np.lib.stride_tricks.sliding_window_view(np.append(letters, [letters[-1]] * _PREFIX), _PREFIX)
-        first = _lower()[windows[heads]] * (np.arange(_PREFIX) < sizes[:, None])
-        opened, spoken = np.zeros(len(heads), bool), language.astype(np.uint64)
-        for length in range(1, self._longest + 1):
-            opened |= self._openings[_slots(first * (np.arange(_PREFIX) < length), spoken)]
+        first = _lower()[windows[heads]].view(np.uint64)[:, 0] & _masks()[np.minimum(sizes, _PREFIX)]
+        spoken, opened = language.astype(np.uint64), np.zeros(len(heads), bool)
+        for mask in _masks()[1 : self._longest + 1]:
+            opened |= self._openings[_slots(first & mask, spoken)]
         return self._listed[_slots(first, spoken)], opened
 
     def _limits(self, label: Ints, sizes: Ints, inside: Kinds, letters: Points, language: Ints) -> Ints:
@@ -498,9 +498,15 @@ def _lower() -> NDArray[np.uint16]:
     return lower
 
 
-def _slots(letters: NDArray[np.uint16], language: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Rows in a table of the first letters of words, (n, _PREFIX), of languages, (n,)."""
-    key = letters.view(np.uint64)[:, 0] + language * np.uint64(0xBF58476D1CE4E5B9)
+@cache
+def _masks() -> NDArray[np.uint64]:
+    """Of the first letters of a word, two bytes each, those that are left of so many, (_PREFIX + 1,)."""
+    return (np.tri(_PREFIX + 1, _PREFIX, -1, np.uint16) * np.uint16(0xFFFF)).view(np.uint64)[:, 0]
+
+
+def _slots(first: NDArray[np.uint64], language: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Rows in a table of the first letters of words of languages, (n,)."""
+    key = first + language * np.uint64(0xBF58476D1CE4E5B9)
     slots: NDArray[np.uint64] = (key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _TABLE)
     return slots
 
@@ -509,9 +515,9 @@ def _table(words: Sequence[Collection[str]]) -> Mask:
     """A table of the first letters of the words of each language."""
     table = np.zeros(1 << _TABLE, bool)
     for number, some in enumerate(words):
-        for word in some:
-            letters = np.array([[ord(letter) for letter in (word + "\0" * _PREFIX)[:_PREFIX]]]).astype(np.uint16)
-            table[_slots(letters, np.array([number], np.uint64))] = True
+        codes = [[ord(letter) for letter in word[:_PREFIX].ljust(_PREFIX, "\0")] for word in some]
+        first = np.array(codes, np.int64).reshape(-1, _PREFIX).astype(np.uint16).view(np.uint64)[:, 0]
+        table[_slots(first, np.array([number], np.uint64))] = True
     return table
 
 
