@@ -342,23 +342,24 @@ class Screen:
         wrong = crowded[i[~allowed | (equal & (one.label == other.label))]]
         return crowded, np.append(wrong, too_many)
 
-    def _relations(self, document: Ints, cells: Cells, spans: Spans, ids: Any, place: list[Any], crowded: Ints) -> Mask:
+    def _relations(self, document: Ints, cells: Cells, spans: Spans, ids: Any, after: list[Any], crowded: Ints) -> Mask:
         """Relations that are not as the scheme says, or of which that is not proven, (r,)."""
         kinds = self.scheme.relations
         label = _ints(cells["label"])
         if not len(spans) or not kinds or not ((label >= 0) & (label < len(kinds))).all():
             return np.ones(len(label), bool)
-        both = pa.concat_arrays([cells["head"], cells["tail"]])
-        head, tail = _ints(pc.fill_null(pc.index_in(both, ids), -1)).reshape(2, -1)
+        ends = pa.concat_arrays([cells["head"], cells["tail"]]).dictionary_encode()
+        place, row = pc.index_in(ids, ends.dictionary), np.full(len(ends.dictionary), -1)
+        row[_ints(place.drop_null())] = np.flatnonzero(_valid(place))
+        head, tail = row[_ints(ends.indices)].reshape(2, -1)
         wrong: Mask = (head < 0) | (tail < 0) | (spans.document[head] != document) | (spans.document[tail] != document)
         arrow = pa.array([f">{name}>" for name in self.scheme.relation_names]).take(pa.array(label))
-        end = [array.take(pa.array(np.maximum(tail, 0))) for array in place]
+        end = [array.take(pa.array(np.maximum(tail, 0))) for array in after]
         wrong |= _unequal(cells["id"], pc.binary_join_element_wise(cells["head"], arrow, *end, ""))
         wrong |= head == tail
-        _, row, count = np.unique(
-            (label * len(spans) + head) * len(spans) + tail, return_inverse=True, return_counts=True
-        )
-        wrong |= count[row] > 1
+        triple = (label * len(spans) + head) * len(spans) + tail
+        again = np.sort(triple)
+        wrong |= np.isin(triple, again[1:][again[1:] == again[:-1]])
         names = self.scheme.label_names
         width = int(spans.end.max()) + 1
         bounds = (spans.document * width + spans.start) * width + spans.end  # may run over; equal ones stay equal
