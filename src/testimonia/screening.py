@@ -10,8 +10,10 @@ proves nothing are suspects.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,7 @@ from testimonia.seeds import TRANSLATIONS, ZONES
 
 Mask = NDArray[np.bool_]
 Kinds = NDArray[np.uint16]
-Points = NDArray[np.uint32]
+Points = NDArray[np.uint16] | NDArray[np.uint32]
 Cells = dict[str, Any]  # pyarrow Arrays by name
 
 # What a character is, as far as it is below _FAR, all others being odd; the classes may be added up.
@@ -43,7 +45,9 @@ _JOINING = ".,;:،؛'’‘"
 _HARMLESS = "([{«“„‹)]}»”/›-–%°\",،'’‘‰٪"  # marks that end no sentence
 _AROUND = 20  # characters that are looked through for the next hard one
 _PREFIX = 4  # letters of a first word that are compared with those of function words
-_TABLE = 1 << 17
+_NEAR = 1 << 14  # offsets below it, in ids, are made once
+_TABLE = 17  # bits of a row in a table of words
+_BITS = 15  # of each number that something is proven for
 _MOST, _LONG = 1_000_000, 100  # words that are remembered, and how long these may be
 _CROWD = 1000  # spans of a document that share characters with others, up to which all pairs are looked at
 _REQUIRED = {
@@ -51,6 +55,35 @@ _REQUIRED = {
     "relations": ("id", "label", "head", "tail"),
     "zones": ("start", "end", "kind"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """A column of n values: where there is one; the row of each in `words`, -1 for null, -2 for all others; numbers."""
+
+    there: Mask
+    codes: Ints
+    words: Sequence[str]
+    numbers: Floats | None = None
+
+    @classmethod
+    def of(cls, array: Any, words: Sequence[str] | None) -> _Values:
+        """Those of a column; `words`: the ones that are looked for, if not all."""
+        there = _valid(array)
+        if pa.types.is_floating(array.type):
+            return cls(there, np.where(there, -2, -1), (), _floats(array))
+        if words is None:
+            words = array.drop_null().unique().to_pylist()
+        codes = _ints(pc.fill_null(pc.index_in(array, pa.array(words, pa.string())), -2))
+        return cls(there, np.where(there, codes, -1), words)
+
+    def where(self, holds: Callable[[str], bool]) -> Mask:
+        """Where there is a word of which something holds, (n,)."""
+        return np.array([*map(holds, self.words), False, False])[self.codes]
+
+    def matching(self, pattern: str) -> Mask:
+        """Where there is a word that matches a regular expression as a whole, (n,)."""
+        return self.where(partial(matches, pattern))
 
 
 class Screen:
@@ -61,14 +94,19 @@ class Screen:
         self._languages = list(languages.values())
         self._codes = pa.array(list(languages), pa.string())
         self._proclitics = _proclitics(self._languages)
-        self._listed, self._openings = _listed(self._languages), _openings(self._languages)
-        self._longest = max((len(word) for one in self._languages for word in _opening(one)), default=0)
+        openings = [_opening(one) for one in self._languages]
+        self._listed, self._openings = _table([_listed(one) for one in self._languages]), _table(openings)
+        self._longest = min(max((len(word) for some in openings for word in some), default=0), _PREFIX)
         # Whether a word is split by nothing but what ends in an apostrophe.
         self._elisions = np.array(
             [not one.proclitics and all(elision.endswith("'") for elision in one.elisions) for one in self._languages]
         )
         self._overlaps = _overlaps(scheme)
-        self._clean: dict[tuple[bytes, *tuple[int, ...]], bool] = {}
+        self._tags = pa.array([f":{name}" for name in scheme.label_names], pa.string())
+        near, tags = np.arange(_NEAR), len(scheme.labels)
+        self._starts = _marked(near, "-")
+        self._ends = _marked(np.repeat(near, tags), self._tags.take(pa.array(np.tile(np.arange(tags), _NEAR))))
+        self._clean: dict[tuple[str, int], bool] = {}
 
     def suspects(self, batch: pa.RecordBatch) -> Mask:
         """Of documents in rows of the config `documents`, those of which nothing is proven, (d,)."""
@@ -84,8 +122,9 @@ class Screen:
         rows = {name: np.repeat(np.arange(batch.num_rows), _ints(pc.list_value_length(batch[name]))) for name in lists}
         lengths = _ints(pc.utf8_length(batch["text"]))
         spans, wrong = _bounded(rows["spans"], cells["spans"], len(self.scheme.labels), lengths)
-        place = _places(spans, self.scheme)
-        ids = pc.binary_join_element_wise(batch["doc_id"].take(pa.array(spans.document)), *place, "")
+        place = self._places(spans)
+        document = pc.binary_join_element_wise(batch["doc_id"], ":", "").take(pa.array(spans.document))
+        ids = pc.binary_join_element_wise(document, *place, "")
         wrong |= _unequal(cells["spans"]["id"], ids)
         wrong |= _unlisted(cells["spans"]["provenance"], PROVENANCES)
         wrong |= _ints(pc.utf8_length(cells["spans"]["text"])) != spans.end - spans.start
@@ -98,62 +137,73 @@ class Screen:
         found[spans.document[wrong]] = True
         found[_zones(rows["zones"], cells["zones"], spans, lengths)] = True
         if len(rows["relations"]):
-            joined = self._relations(rows["relations"], cells["relations"], spans, cells["spans"]["id"], crowded)
+            joined = self._relations(rows["relations"], cells["relations"], spans, ids, place, crowded)
             found[rows["relations"][joined]] = True
         return found
+
+    def _places(self, spans: Spans) -> list[Any]:
+        """What makes up the ids of spans after that of the document and a colon, such as `0-` and `11:ACTOR`."""
+        if spans.end.max(initial=0) < _NEAR:
+            end = spans.end * len(self.scheme.labels) + spans.label
+            return [self._starts.take(pa.array(spans.start)), self._ends.take(pa.array(end))]
+        return [_marked(spans.start, "-"), _marked(spans.end, self._tags.take(pa.array(spans.label)))]
 
     def _attributes(self, label: Ints, cells: Cells) -> Mask:
         """Spans with an attribute that is missing, not theirs, of no allowed value, or against a rule, (n,)."""
         wrong = np.zeros(len(label), bool)
         for number, one in enumerate(self.scheme.labels):
-            own = label == number
-            rows = np.flatnonzero(own)
-            values = {a.name: cells[column(one.name, a.name)].take(pa.array(rows)) for a in one.attributes}
-            there = {name: _valid(array) for name, array in values.items()}
+            rows = np.flatnonzero(label == number)
+            values, bad = dict[str, _Values](), np.zeros(len(rows), bool)
             for attribute in one.attributes:
-                array, present = cells[column(one.name, attribute.name)], there[attribute.name]
-                if len(array) - array.null_count > np.count_nonzero(present):
-                    wrong |= _valid(array) & ~own
+                array = cells[column(one.name, attribute.name)]
+                value = _Values.of(array.take(pa.array(rows)), self._known(attribute))
+                values[attribute.name] = value
+                if len(array) - array.null_count > np.count_nonzero(value.there):
+                    wrong |= _valid(array) & (label != number)
                 if attribute.required:
-                    wrong[rows] |= ~present
-                wrong[rows] |= present & ~self._allowed(attribute, values)
+                    bad |= ~value.there
+            for attribute in one.attributes:
+                bad |= values[attribute.name].there & ~self._allowed(attribute, values)
             for rule in one.rules:
-                wrong[rows] |= _broken(rule, values, there)
+                bad |= _broken(rule, values)
+            wrong[rows] |= bad
         return wrong
 
-    def _allowed(self, attribute: Attribute, values: Cells) -> Mask:
+    def _known(self, attribute: Attribute) -> Sequence[str] | None:
+        """The words that an attribute may have, where they are listed."""
+        if attribute.type == "entity":
+            return list(self.scheme.registries[attribute.registry])
+        return attribute.values or None
+
+    def _allowed(self, attribute: Attribute, values: Mapping[str, _Values]) -> Mask:
         """Where the value of an attribute, if there is one, is as the scheme says, (n,)."""
-        array = values[attribute.name]
-        if attribute.type == "number":
-            finite: Mask = np.isfinite(_floats(array))
-            return finite
-        good = np.ones(len(array), bool)
-        if attribute.type == "choice":
-            good &= ~_unlisted(array, attribute.values)
+        value = values[attribute.name]
+        if value.numbers is not None:
+            return np.isfinite(value.numbers)
+        good: Mask = value.codes >= 0
         if attribute.pattern:
-            good &= _matching(array, attribute.pattern)
+            good &= value.matching(attribute.pattern)
         if attribute.type == "entity":
             registry = self.scheme.registries[attribute.registry]
-            row = pc.index_in(array, pa.array(list(registry), pa.string()))
-            good &= _valid(row)
             for name in attribute.same:
-                expected = pa.array([getattr(entity, name, None) for entity in registry.values()], pa.string())
-                good &= ~_unequal(values[name], expected.take(row)) if name in values else False
+                codes = {None: -1} | {word: code for code, word in enumerate(values[name].words)}
+                said = [codes.get(getattr(registry[word], name, None), -3) for word in value.words]
+                good &= np.array([*said, -3, -3])[value.codes] == values[name].codes
         return good
 
     def _words(self, spans: Spans, quotes: Any, texts: Any, lengths: Ints, languages: Ints) -> Mask:
         """Spans that say another text than theirs, or whose bounds are not proven to be right, (n,)."""
         if not len(spans):
             return np.zeros(0, bool)
-        text = _code_points("\n" + _joined(texts, "\n") + "\n")  # what is before and after a text is a line's end
-        kinds = _kinds()
+        words = b"\n".join([b"", *_pieces(texts), b""]).decode()  # what is before and after a text is a line's end
         first = np.cumsum(lengths + 1) - lengths
         sizes = spans.end - spans.start
         begin = first[spans.document] + spans.start
         end = begin + sizes
         places, heads = runs(begin, sizes), np.cumsum(sizes) - sizes
-        letters = text[places]
-        wrong: Mask = np.logical_or.reduceat(letters != _code_points(_joined(quotes, "")), heads)
+        text, letters, kinds = _code_points(words), _code_points(_whole(quotes)), _kinds()
+        other = text[places] != letters
+        wrong = np.logical_or.reduceat(other, heads) if other.any() else np.zeros(len(spans), bool)
 
         inside = kinds[letters]
         point = np.flatnonzero(letters == ord("."))
@@ -164,9 +214,9 @@ class Screen:
         plain &= low >= 0
         language = languages[spans.document]
         ends = np.flatnonzero((inside & _WORD) == 0)  # of words, as far as they lie in spans
-        size = np.minimum(np.append(ends, len(places))[np.searchsorted(ends, heads)] - heads, sizes)
+        size = np.minimum(np.append(ends, len(letters))[np.searchsorted(ends, heads)] - heads, sizes)
         word = begin + size
-        listed, opened = self._first_words(text, begin, word, language)
+        listed, opened = self._first_words(letters, heads, size, language)
         limit = self._limits(spans.label, sizes, inside, letters, language)
         tail = (inside[heads + sizes - 1] & _WORD) == 0
         head = opened | (low < begin)
@@ -177,30 +227,29 @@ class Screen:
         # shape, where the doubt is of the last character; the first word, or as much of it as makes a difference.
         columns = (low, high, begin - low, end - low, limit, language)
         rows = np.flatnonzero(plain & whole & ~wrong)
-        wrong[rows] = ~self._proven(text, *(values[rows] for values in columns))
+        wrong[rows] = ~self._proven(words, *(values[rows] for values in columns))
         rows = np.flatnonzero(plain & tail & ~whole & ~wrong)
-        shape = text[runs(begin[rows], sizes[rows])]
+        shape = letters[runs(heads[rows], sizes[rows])]
         shape[_any(kinds[shape] & _WORD)] = ord("x")
         stop = np.cumsum(sizes[rows])
-        wrong[rows] = ~self._proven(shape, stop - sizes[rows], stop, 0 * rows, sizes[rows], limit[rows], language[rows])
+        columns = (stop - sizes[rows], stop, 0 * rows, sizes[rows], limit[rows], language[rows])
+        wrong[rows] = ~self._proven(_text(shape), *columns)
         rows = np.flatnonzero(plain & head & ~whole & ~wrong)
         stop = np.where(self._elisions[language], begin + 1, word)
         columns = (low, stop, begin - low, stop - low, limit, language)
-        wrong[rows] = ~self._proven(text, *(values[rows] for values in columns))
+        wrong[rows] = ~self._proven(words, *(values[rows] for values in columns))
         rows = np.flatnonzero(~plain & ~wrong)
-        wrong[rows] = ~self._proven_in_line(spans.take(rows), texts, language[rows])
+        wrong[rows] = ~self._proven_in_line(words, begin[rows], end[rows], spans.label[rows], language[rows])
         return wrong
 
-    def _first_words(self, text: Points, begin: Ints, end: Ints, language: Ints) -> tuple[Mask, Mask]:
+    def _first_words(self, letters: Points, heads: Ints, sizes: Ints, language: Ints) -> tuple[Mask, Mask]:
         """Whether a first word may be one that is looked at: a listed one; one that a proclitic may open, (n,)."""
-        key, opened = language.astype(np.uint64), np.zeros(len(begin), bool)
-        lower, last = _lower(), len(text) - 1
-        for place in range(_PREFIX):
-            at = begin + place
-            key = _mixed(key, np.where(at < end, lower[text[np.minimum(at, last)]], 0))
-            if place < self._longest:
-                opened |= self._openings[key % _TABLE]
-        return self._listed[key % _TABLE], opened
+        windows = np.lib.stride_tricks.sliding_window_view(np.append(letters, [letters[-1]] * _PREFIX), _PREFIX)
+        first = _lower()[windows[heads]].view(np.uint64)[:, 0] & _masks()[np.minimum(sizes, _PREFIX)]
+        spoken, opened = language.astype(np.uint64), np.zeros(len(heads), bool)
+        for mask in _masks()[1 : self._longest + 1]:
+            opened |= self._openings[_slots(first & mask, spoken)]
+        return self._listed[_slots(first, spoken)], opened
 
     def _limits(self, label: Ints, sizes: Ints, inside: Kinds, letters: Points, language: Ints) -> Ints:
         """How many tokens a span may have, where it may have more; else 0, (n,).
@@ -226,37 +275,42 @@ class Screen:
             limits[rows] = np.where(np.add.reduceat(count, heads) > most[rows], most[rows], 0)
         return limits
 
-    def _proven(self, text: Points, low: Ints, high: Ints, *columns: Ints) -> Mask:
+    def _proven(self, text: str, low: Ints, high: Ints, *columns: Ints) -> Mask:
         """Whether nothing is wrong with spans that stand in words apart from all others, (n,).
 
         `columns`: start and end of each, counted from `low`, how many tokens it may have, and its language.
         """
         if len(self._clean) > _MOST:
             self._clean.clear()
-        good = np.empty(len(low), bool)
-        for row, (left, right, *what) in enumerate(zip(*(c.tolist() for c in (low, high, *columns)), strict=True)):
-            key = (text[left:right].tobytes(), *what)
-            known = self._clean.get(key)
-            if known is None:
-                words = key[0].decode("utf-32-le")
-                known = self._is_clean(words, [(0, len(words))], *what)
-                if len(words) <= _LONG:
-                    self._clean[key] = known
-            good[row] = known
+        what, good = np.zeros_like(low), np.ones(len(low), bool)
+        for values in columns:
+            what = (what << _BITS) + values
+            good &= values < 1 << _BITS
+        rows = zip(low.tolist(), high.tolist(), what.tolist(), strict=True)
+        keys = [(text[left:right], one) for left, right, one in rows]
+        for row, known in enumerate(map(self._clean.get, keys)):
+            if not known:
+                good[row] = known is None and good[row] and self._is_clean_now(*keys[row])
         return good
 
-    def _proven_in_line(self, spans: Spans, texts: Any, language: Ints) -> Mask:
+    def _is_clean_now(self, words: str, what: int) -> bool:
+        columns = (what >> _BITS * place & (1 << _BITS) - 1 for place in (3, 2, 1, 0))
+        good = self._is_clean(words, [(0, len(words))], *columns)
+        if len(words) <= _LONG:
+            self._clean[words, what] = good
+        return good
+
+    def _proven_in_line(self, text: str, begin: Ints, end: Ints, label: Ints, language: Ints) -> Mask:
         """Whether nothing is wrong with spans, looked at in the line that they stand in, (n,)."""
-        good = np.zeros(len(spans), bool)
-        most = np.array([one.max_tokens for one in self.scheme.labels])[spans.label]
-        columns = (spans.document, spans.start, spans.end, most, language)
-        for row, (document, start, end, *what) in enumerate(zip(*(values.tolist() for values in columns), strict=True)):
-            text = texts[document].as_py()
+        good = np.zeros(len(begin), bool)
+        most = np.array([one.max_tokens for one in self.scheme.labels])[label]
+        columns = (begin, end, most, language)
+        for row, (start, stop, *what) in enumerate(zip(*(values.tolist() for values in columns), strict=True)):
             left, right = text.rfind("\n", 0, start) + 1, text.find("\n", start)
-            line = text[left : len(text) if right < 0 else right]
-            if end - left <= len(line):
+            if stop <= right:
+                line = text[left:right]
                 sentences = self._languages[what[1]].sentences(line)
-                good[row] = self._is_clean(line, sentences, start - left, end - left, *what)
+                good[row] = self._is_clean(line, sentences, start - left, stop - left, *what)
         return good
 
     def _is_clean(
@@ -288,23 +342,24 @@ class Screen:
         wrong = crowded[i[~allowed | (equal & (one.label == other.label))]]
         return crowded, np.append(wrong, too_many)
 
-    def _relations(self, document: Ints, cells: Cells, spans: Spans, ids: Any, crowded: Ints) -> Mask:
+    def _relations(self, document: Ints, cells: Cells, spans: Spans, ids: Any, after: list[Any], crowded: Ints) -> Mask:
         """Relations that are not as the scheme says, or of which that is not proven, (r,)."""
         kinds = self.scheme.relations
         label = _ints(cells["label"])
         if not len(spans) or not kinds or not ((label >= 0) & (label < len(kinds))).all():
             return np.ones(len(label), bool)
-        both = pa.concat_arrays([cells["head"], cells["tail"]])
-        head, tail = _ints(pc.fill_null(pc.index_in(both, ids), -1)).reshape(2, -1)
+        ends = pa.concat_arrays([cells["head"], cells["tail"]]).dictionary_encode()
+        place, row = pc.index_in(ids, ends.dictionary), np.full(len(ends.dictionary), -1)
+        row[_ints(place.drop_null())] = np.flatnonzero(_valid(place))
+        head, tail = row[_ints(ends.indices)].reshape(2, -1)
         wrong: Mask = (head < 0) | (tail < 0) | (spans.document[head] != document) | (spans.document[tail] != document)
         arrow = pa.array([f">{name}>" for name in self.scheme.relation_names]).take(pa.array(label))
-        end = _places(spans.take(tail), self.scheme)[1:]
+        end = [array.take(pa.array(np.maximum(tail, 0))) for array in after]
         wrong |= _unequal(cells["id"], pc.binary_join_element_wise(cells["head"], arrow, *end, ""))
         wrong |= head == tail
-        _, row, count = np.unique(
-            (label * len(spans) + head) * len(spans) + tail, return_inverse=True, return_counts=True
-        )
-        wrong |= count[row] > 1
+        triple = (label * len(spans) + head) * len(spans) + tail
+        again = np.sort(triple)
+        wrong |= np.isin(triple, again[1:][again[1:] == again[:-1]])
         names = self.scheme.label_names
         width = int(spans.end.max()) + 1
         bounds = (spans.document * width + spans.start) * width + spans.end  # may run over; equal ones stay equal
@@ -328,14 +383,9 @@ class Screen:
 
 def _documents(batch: pa.RecordBatch) -> Mask:
     """Documents whose text has another hash than they say, or whose translation is of no known kind, (d,)."""
-    texts, said = batch["text"], batch["text_sha256"].to_pylist()
-    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1].tolist()
-    data = memoryview(texts.buffers()[2] or b"")
-    hashed = [
-        hashlib.sha256(data[low:high]).hexdigest() == one
-        for low, high, one in zip(offsets, offsets[1:], said, strict=False)
-    ]
-    return ~np.array(hashed, bool) | _unlisted(pc.fill_null(batch["translation"], "unknown"), (*TRANSLATIONS, ""))
+    hashed = pa.array([hashlib.sha256(text).hexdigest() for text in _pieces(batch["text"])], pa.string())
+    unknown = _unlisted(pc.fill_null(batch["translation"], "unknown"), (*TRANSLATIONS, ""))
+    return _unequal(batch["text_sha256"], hashed) | unknown
 
 
 def _bounded(document: Ints, cells: Cells, labels: int, lengths: Ints) -> tuple[Spans, Mask]:
@@ -347,11 +397,9 @@ def _bounded(document: Ints, cells: Cells, labels: int, lengths: Ints) -> tuple[
     return Spans(document, start, end, label), wrong
 
 
-def _places(spans: Spans, scheme: Scheme) -> list[Any]:
-    """What makes up the ids of spans after that of the document, such as `:`, `0`, `-`, `11`, `:ACTOR`."""
-    start, end = (pa.array(values).cast(pa.string()) for values in (spans.start, spans.end))
-    labels = pa.array([f":{name}" for name in scheme.label_names]).take(pa.array(spans.label))
-    return [pa.scalar(":"), start, pa.scalar("-"), end, labels]
+def _marked(numbers: Ints, mark: Any) -> Any:
+    """Numbers as strings with a mark behind."""
+    return pc.binary_join_element_wise(pa.array(numbers).cast(pa.string()), mark, "")
 
 
 def _among(names: Sequence[str], some: Sequence[str]) -> Mask:
@@ -364,7 +412,11 @@ def _zones(document: Ints, cells: Cells, spans: Spans, lengths: Ints) -> Ints:
     wrong = (start < 0) | (start >= end) | (end > lengths[document]) | _unlisted(cells["kind"], ZONES)
     rows = np.flatnonzero(~wrong & ~_unlisted(cells["kind"], ("boilerplate",)))
     barred = Spans(document[rows], start[rows], end[rows], np.zeros_like(rows))
-    touched, _ = overlapping(barred, spans) if len(rows) else (rows, rows)
+    first, last = np.full(len(lengths), np.iinfo(np.int64).max), np.zeros(len(lengths), np.int64)
+    np.minimum.at(first, barred.document, barred.start)
+    np.maximum.at(last, barred.document, barred.end)
+    near = (first[spans.document] < spans.end) & (spans.start < last[spans.document])
+    touched, _ = overlapping(barred, spans.take(near))
     return np.append(document[wrong], barred.document[touched])
 
 
@@ -391,41 +443,29 @@ def _extended(text: Points, begin: Ints, end: Ints) -> tuple[Ints, Ints]:
     return low, high
 
 
-def _broken(rule: Rule, values: Cells, there: Mapping[str, Mask]) -> Mask:
+def _broken(rule: Rule, values: Mapping[str, _Values]) -> Mask:
     """Where a rule applies and is not proven to hold, (n,)."""
-    applies: Mask = np.ones(len(next(iter(there.values()))), bool)
-    for name, allowed in rule.when:
-        applies &= there[name] & ~_unlisted(values[name], allowed)
+    applies: Mask = np.logical_and.reduce([values[name].where(allowed.__contains__) for name, allowed in rule.when])
     wrong: Mask = np.zeros(len(applies), bool)
-    if not applies.any():
-        return wrong
     for name in rule.require:
-        wrong |= ~there[name]
+        wrong |= ~values[name].there
     for name in rule.forbid:
-        wrong |= there[name]
+        wrong |= values[name].there
     for names, holds in ((rule.equal, np.equal), (rule.ascending, np.less)):
         last: Floats = np.zeros(len(applies))
         given: Mask = np.zeros(len(applies), bool)
         for name in names:
-            if not pa.types.is_floating(values[name].type):
-                wrong |= there[name]
+            there, number = values[name].there, values[name].numbers
+            if number is None:
+                wrong |= there
                 continue
-            number = _floats(values[name])
-            both = given & there[name]
+            both = given & there
             wrong |= both & (~holds(last, number) | ((number == 0) & (last == 0)))
-            last, given = np.where(there[name], number, last), given | there[name]
+            last, given = np.where(there, number, last), given | there
     for name, pattern in rule.match:
-        number = pa.types.is_floating(values[name].type)
-        wrong |= there[name] if number else there[name] & ~_matching(values[name], pattern)
+        wrong |= values[name].there & ~values[name].matching(pattern)
     broken: Mask = applies & wrong
     return broken
-
-
-def _matching(array: Any, pattern: str) -> Mask:
-    """Where a string matches a regular expression as a whole, or is null, (n,)."""
-    words = array.dictionary_encode()
-    good = [matches(pattern, word) for word in words.dictionary.to_pylist()]
-    return np.array([*good, True])[_ints(pc.fill_null(words.indices, len(good)))]
 
 
 @cache
@@ -452,48 +492,45 @@ def _kinds() -> Kinds:
 
 
 @cache
-def _lower() -> NDArray[np.uint64]:
-    """The lower-case twin of each character below _FAR, else the character, (_ALL,)."""
-    lower = np.arange(_ALL, dtype=np.uint64)
+def _lower() -> NDArray[np.uint16]:
+    """The lower-case twin of each character below _FAR, else the character, as far as it has two bytes, (_ALL,)."""
+    lower = np.arange(_ALL).astype(np.uint16)
     lower[:_FAR] = [ord(chr(code).lower()[0]) for code in range(_FAR)]
     return lower
 
 
-def _mixed(key: NDArray[np.uint64], letter: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    mixed = (key ^ letter) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
-    return mixed
+@cache
+def _masks() -> NDArray[np.uint64]:
+    """Of the first letters of a word, two bytes each, those that are left of so many, (_PREFIX + 1,)."""
+    return (np.tri(_PREFIX + 1, _PREFIX, -1, np.uint16) * np.uint16(0xFFFF)).view(np.uint64)[:, 0]
 
 
-def _hashes(number: int, word: str) -> list[int]:
-    """Rows of the first letters of a word in a table, up to _PREFIX of them; the last is that of the word."""
-    key, found = np.array([number], np.uint64), []
-    for letter in (word + "\0" * _PREFIX)[:_PREFIX]:
-        key = _mixed(key, np.array([ord(letter)], np.uint64))
-        found.append(int(key[0]) % _TABLE)
-    return found
+def _slots(first: NDArray[np.uint64], language: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Rows in a table of the first letters of words of languages, (n,)."""
+    key = first + language * np.uint64(0xBF58476D1CE4E5B9)
+    slots: NDArray[np.uint64] = (key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _TABLE)
+    return slots
 
 
-def _listed(languages: Sequence[Language]) -> Mask:
-    """A table of the words whose place in a span is looked at: function words, and proclitics with their hosts."""
-    table = np.zeros(_TABLE, bool)
-    for number, language in enumerate(languages):
-        words = {*language.function_words, *language.cues}
-        words |= {proclitic.letter + host for proclitic in language.proclitics for host in proclitic.hosts}
-        table[[_hashes(number, without_marks(word.lower()))[-1] for word in words]] = True
+def _table(words: Sequence[Collection[str]]) -> Mask:
+    """A table of the first letters of the words of each language."""
+    table = np.zeros(1 << _TABLE, bool)
+    for number, some in enumerate(words):
+        codes = [[ord(letter) for letter in word[:_PREFIX].ljust(_PREFIX, "\0")] for word in some]
+        first = np.array(codes, np.int64).reshape(-1, _PREFIX).astype(np.uint16).view(np.uint64)[:, 0]
+        table[_slots(first, np.array([number], np.uint64))] = True
     return table
 
 
-def _openings(languages: Sequence[Language]) -> Mask:
-    """A table of the letters that may be a proclitic at the beginning of a word, with those that they stand before."""
-    table = np.zeros(_TABLE, bool)
-    for number, language in enumerate(languages):
-        for word in _opening(language):
-            table[_hashes(number, word)[min(len(word), _PREFIX) - 1]] = True
-    return table
+def _listed(language: Language) -> set[str]:
+    """Words whose place in a span is looked at: function words, and proclitics with their hosts."""
+    words = {*language.function_words, *language.cues}
+    words |= {proclitic.letter + host for proclitic in language.proclitics for host in proclitic.hosts}
+    return {without_marks(word.lower()) for word in words}
 
 
 def _opening(language: Language) -> list[str]:
+    """Letters that may be a proclitic at the beginning of a word, with those that they stand before."""
     return [
         proclitic.letter + letters
         for proclitic in language.proclitics
@@ -556,10 +593,33 @@ def _any(flags: NDArray[Any]) -> Mask:
     return found
 
 
-def _joined(strings: Any, between: str) -> str:
-    whole = pa.ListArray.from_arrays(pa.array([0, len(strings)], pa.int32()), strings)
-    return str(pc.binary_join(whole, between)[0].as_py())
+def _values(strings: Any) -> tuple[Ints, memoryview]:
+    """The bytes of strings, one after the other, and where each begins, and the last ends, (n + 1,)."""
+    _, offsets, data = strings.buffers()
+    return np.frombuffer(offsets, np.int32)[strings.offset :][: len(strings) + 1].astype(np.int64), memoryview(
+        data or b""
+    )
+
+
+def _pieces(strings: Any) -> list[memoryview]:
+    """The bytes of each string, none null."""
+    offsets, data = _values(strings)
+    return [data[low:high] for low, high in pairwise(offsets.tolist())]
+
+
+def _whole(strings: Any) -> str:
+    """Strings, none null, as one."""
+    offsets, data = _values(strings)
+    return str(data[offsets[0] : offsets[-1]], "utf-8")
 
 
 def _code_points(text: str) -> Points:
+    """What code points a text has, in as few bytes as it needs, (len(text),)."""
+    short = text.encode("utf-16-le")
+    if len(short) == 2 * len(text):
+        return np.frombuffer(short, np.uint16)
     return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+
+
+def _text(points: Points) -> str:
+    return points.tobytes().decode(f"utf-{8 * points.itemsize}-le")
