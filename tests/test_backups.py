@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import random
 import shutil
 import sqlite3
@@ -439,6 +440,10 @@ def test_an_upload_that_is_not_there_is_told(used: Path, tmp_path: Path) -> None
     (used / "studio" / "media" / "upload" / "1" / "x.txt").write_text("x")
     assert "upload/1/x.txt" not in make_backup(used, file).missing
     assert contents_of(file)["studio/media/upload/1/x.txt"] == b"x"
+    for name in (b"back\\slash", b"no-utf-8-\xff"):  # a backup that holds them would not be restored
+        (used / "studio" / "media" / os.fsdecode(name)).write_text("x")
+    assert {"back\\slash", "no-utf-8-·"} <= set(make_backup(used, file).missing)
+    restore_backup(file, tmp_path / "new")
 
 
 def test_where_the_annotations_are_elsewhere(used: Path, tmp_path: Path) -> None:

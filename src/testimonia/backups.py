@@ -25,7 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
-from testimonia.errors import InputError, StudioError
+from testimonia.errors import InputError, StudioError, plain
 from testimonia.files import locked, read_json, replaced_file, write_json
 from testimonia.server import RESTORING, SQLITE, alone, database_of
 
@@ -35,7 +35,7 @@ FORMAT = 1
 MANIFEST, SECRETS, PSEUDONYMS = "manifest.json", "secrets.json", "pseudonyms.json"
 DATABASE, MEDIA = "studio/label_studio.sqlite3", "studio/media"
 _NAMES = ("studio", SECRETS, PSEUDONYMS, "database.json")  # what a restored backup takes the place of
-_MEDIUM = re.compile(rf"{MEDIA}(/(?!\.{{1,2}}(/|$))[^/\\\x00-\x1f]+)+")
+_MEDIUM = re.compile(rf"{MEDIA}(/(?!\.{{1,2}}(/|$))[^/\\\x00-\x1f\ud800-\udfff]+)+")
 _COUNTS = {
     "projects": "SELECT count(*) FROM project",
     "tasks": "SELECT count(*) FROM task",
@@ -66,7 +66,7 @@ class Backup:
         label_studio: version of the package that was installed.
         counts: of projects, tasks, annotations, drafts, accounts.
         files: how many media.
-        missing: uploaded files that the database knows and that were not there when the backup was made.
+        missing: media that are not in it: uploads that were not there, and files of names that Label Studio gives none.
     """
 
     made_at: str
@@ -119,20 +119,27 @@ def make_backup(folder: Path, file: Path, elsewhere: str = "") -> Backup:
         try:
             copy = work / "copy.sqlite3"
             _copy(source, copy)
-            counts, uploads = _checked(copy, source)
-            with replaced_file(file, 0o600) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.compresslevel = 1
-                files = {DATABASE: _store(archive, DATABASE, copy)}
-                for name, path in _beside(folder):
-                    with contextlib.suppress(FileNotFoundError):  # deleted in the meantime
-                        files[name] = _store(archive, name, path)
-                missing = tuple(sorted(one for one in uploads if f"{MEDIA}/{one}" not in files))
-                media = sum(name.startswith(MEDIA) for name in files)
-                backup = Backup(_now().isoformat(timespec="seconds"), _installed(), counts, media, missing)
-                told = {"format": FORMAT} | asdict(backup) | {"contents": {n: asdict(s) for n, s in files.items()}}
-                archive.writestr(MANIFEST, json.dumps(told, ensure_ascii=False, indent=1))
+            return _write(file, folder, copy, *_checked(copy, source))
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def _write(file: Path, folder: Path, copy: Path, counts: Mapping[str, int], uploads: set[str]) -> Backup:
+    """Writes a copy of the database and what goes with it. The manifest comes last, it has the sums."""
+    with replaced_file(file, 0o600) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.compresslevel = 1
+        files, odd = {DATABASE: _store(archive, DATABASE, copy)}, set()
+        for name, path in _beside(folder):
+            if not _is_known(name):
+                odd.add(plain(name.removeprefix(f"{MEDIA}/")))
+                continue
+            with contextlib.suppress(FileNotFoundError):  # deleted in the meantime
+                files[name] = _store(archive, name, path)
+        missing = tuple(sorted({one for one in uploads if f"{MEDIA}/{one}" not in files} | odd))
+        media = sum(name.startswith(MEDIA) for name in files)
+        backup = Backup(_now().isoformat(timespec="seconds"), _installed(), counts, media, missing)
+        told = {"format": FORMAT} | asdict(backup) | {"contents": {n: asdict(s) for n, s in files.items()}}
+        archive.writestr(MANIFEST, json.dumps(told, ensure_ascii=False, indent=1))
     return backup
 
 
@@ -375,8 +382,7 @@ def _check_names(archive: zipfile.ZipFile, contents: Mapping[str, _Stored]) -> N
     found = archive.infolist()
     for info in found:
         name = info.filename
-        medium = _MEDIUM.fullmatch(name) and all(len(part.encode()) <= _LONGEST for part in name.split("/"))
-        if name not in (MANIFEST, SECRETS, PSEUDONYMS, DATABASE) and not medium:
+        if not _is_known(name):
             raise ValueError(f"{name!r} is in no backup")
         plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
         if not plain or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -385,6 +391,13 @@ def _check_names(archive: zipfile.ZipFile, contents: Mapping[str, _Stored]) -> N
         raise ValueError(f"it does not hold what its {MANIFEST} says")
     if not {SECRETS, DATABASE} <= set(contents) or any(one.bytes < 0 for one in contents.values()):
         raise ValueError("the database or the secrets are not in it")
+
+
+def _is_known(name: str) -> bool:
+    """Whether a file of this name may be in a backup."""
+    if name in (MANIFEST, SECRETS, PSEUDONYMS, DATABASE):
+        return True
+    return bool(_MEDIUM.fullmatch(name)) and all(len(part.encode()) <= _LONGEST for part in name.split("/"))
 
 
 def _unpack(opened: _Opened, work: Path) -> None:

@@ -164,7 +164,7 @@ def backup(
         return
     typer.echo(f"{file}: {backups.backup_text(made)}\nit holds passwords and e-mail addresses: keep it from others")
     for name in made.missing:
-        typer.echo(f"warning: {name}: was uploaded, but is not in Label Studio's folder any more", err=True)
+        typer.echo(f"warning: {name}: is not in the backup: not there any more, or of a name that is none", err=True)
 
 
 @app.command(rich_help_panel=ANNOTATE)
@@ -182,6 +182,10 @@ def restore(
     typer.echo(f"{folder}: {backups.backup_text(done.backup)}\nstart it with `testimonia serve`")
     if done.aside:
         typer.echo(f"what was there is in {done.aside}; delete it when you do not need it")
+    if os.environ.get("TESTIMONIA_DATABASE"):
+        typer.echo(
+            "warning: TESTIMONIA_DATABASE is set: `testimonia serve` takes that database, not this one", err=True
+        )
 
 
 @app.command(rich_help_panel=ANNOTATE)
