@@ -4,7 +4,7 @@ Each fault is set into one run of one command on a copy of its own. The same com
 that is there must be as after a run that nothing disturbed: each task in Label Studio with its annotations and
 predictions, each file byte for byte, nothing twice, nothing left over, no process left behind.
 
-Run: .venv/bin/python -m bench.faults [--kills 200] [--seed 1] [--articles 400] [--tasks 3000]
+Run: .venv/bin/python -m bench.faults [--kills 200] [--seed 1] [--cases all|files|server]
 """
 
 from __future__ import annotations
@@ -91,11 +91,12 @@ class Counts:
 class Host:
     """An embedded server that can be killed and started again on the same data."""
 
-    def __init__(self, home: Path) -> None:
-        self.home, self._stack = home, contextlib.ExitStack()
+    def __init__(self, home: Path, wanted: bool = True) -> None:
+        self.home, self._stack, self._wanted = home, contextlib.ExitStack(), wanted
 
     def __enter__(self) -> Host:
-        self.start()
+        if self._wanted:
+            self.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -586,6 +587,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--articles", type=int, default=400, help="made articles that are loaded and pulled")
     parser.add_argument("--tasks", type=int, default=3000, help="made tasks that are converted")
+    parser.add_argument("--cases", choices=("all", "files", "server"), default="all")
     parser.add_argument("--fork", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.fork:
@@ -597,14 +599,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         faults = Faults(base / "trials", base / "home", given.seed)
-        with Host(base / "home") as host:
-            cases = [*file_cases(base, given.tasks, given.seed), *studio_cases(base, host, given.articles)]
+        with Host(base / "home", given.cases != "files") as host:
+            cases = [] if given.cases == "server" else file_cases(base, given.tasks, given.seed)
+            cases += [] if given.cases == "files" else studio_cases(base, host, given.articles)
             with contextlib.suppress(KeyboardInterrupt):  # what was counted until then is told
                 for case, victim in planned(cases, given.kills):
                     faults.kill(case, victim, host)
-                with Proxy(host.up.address) as proxy:
-                    for case in cases:
-                        for asked in changing(faults.kinds(case, proxy)) if case.on_server else ():
+                for case in (case for case in cases if case.on_server):
+                    with Proxy(host.up.address) as proxy:
+                        for asked in changing(faults.kinds(case, proxy)):
                             for half in (False, True):
                                 faults.cut(case, proxy, asked, half)
     counts = faults.counts
