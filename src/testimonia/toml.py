@@ -110,7 +110,7 @@ class Table:
 
 def is_file_name(name: str) -> bool:
     """Whether a file may bear this name, and it leads into no other folder."""
-    return Path(name).name == name and "\0" not in name and len(name.encode()) <= LONGEST_NAME
+    return Path(name).name == name != ".." and "\0" not in name and len(name.encode()) <= LONGEST_NAME
 
 
 def quoted(text: str) -> str:
