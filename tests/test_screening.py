@@ -219,3 +219,29 @@ def test_a_crowd_of_spans_is_left_to_the_checks(monkeypatch: pytest.MonkeyPatch)
     assert Screen(corpus.scheme, corpus.languages).suspects(batch).tolist() == [False]
     monkeypatch.setattr(screening, "_CROWD", 1)
     assert Screen(corpus.scheme, corpus.languages).suspects(batch).tolist() == [True]
+
+
+def test_a_screen_of_small_tables_proves_less_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, screen = world()
+    batch = next(tables.batches([corpus.dataset / tables.parquet_name("documents")]))
+    wanted = [finding for row in batch.to_pylist() for finding in check_row(row, corpus.scheme, corpus.languages)]
+    suspects = screen.suspects(batch)
+    monkeypatch.setattr(screening, "_NEAR", 4)
+    assert Screen(corpus.scheme, corpus.languages).suspects(batch).tolist() == suspects.tolist()
+    monkeypatch.setattr(screening, "_BITS", 2)
+    small = Screen(corpus.scheme, corpus.languages)
+    assert findings_of(check_documents(batch, small)) == wanted
+    assert not (suspects & ~small.suspects(batch)).any()
+
+
+def test_relations_that_stand_twice_or_lead_from_nowhere_are_seen() -> None:
+    corpus, screen = world()
+    spans = (_right(0, 3, "STANCE"), _right(4, 7, "SOURCE"))
+    holder = Relation("holder", *spans)
+    gold = Gold(Document("d", "ro", "Ana Bor Cas"), spans, (holder,), provenance=("one", "one"))
+    right, twice, lost = tables.rows("documents", corpus.scheme, corpus.languages, [gold] * 3)
+    twice["relations"] *= 2
+    relation = lost["relations"][0]
+    relation |= {name: relation[name].replace("d:0-3:", "d:0-7:") for name in ("id", "head")}
+    batch = pa.RecordBatch.from_pylist([right, twice, lost], schema=tables.schema("documents", corpus.scheme))
+    assert [bool(screen.suspects(batch.slice(row, 1))[0]) for row in range(3)] == [False, True, True]

@@ -59,7 +59,7 @@ _REQUIRED = {
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """A column of n values: where there is one; the row of each in `words`, -1 for null, -2 for all others; numbers."""
+    """A column of n values: where there is one; the place of each in `words`, else -2, of nulls -1; numbers."""
 
     there: Mask
     codes: Ints
@@ -80,10 +80,6 @@ class _Values:
     def where(self, holds: Callable[[str], bool]) -> Mask:
         """Where there is a word of which something holds, (n,)."""
         return np.array([*map(holds, self.words), False, False])[self.codes]
-
-    def matching(self, pattern: str) -> Mask:
-        """Where there is a word that matches a regular expression as a whole, (n,)."""
-        return self.where(partial(matches, pattern))
 
 
 class Screen:
@@ -182,7 +178,7 @@ class Screen:
             return np.isfinite(value.numbers)
         good: Mask = value.codes >= 0
         if attribute.pattern:
-            good &= value.matching(attribute.pattern)
+            good &= value.where(partial(matches, attribute.pattern))
         if attribute.type == "entity":
             registry = self.scheme.registries[attribute.registry]
             for name in attribute.same:
@@ -445,8 +441,12 @@ def _extended(text: Points, begin: Ints, end: Ints) -> tuple[Ints, Ints]:
 
 def _broken(rule: Rule, values: Mapping[str, _Values]) -> Mask:
     """Where a rule applies and is not proven to hold, (n,)."""
-    applies: Mask = np.logical_and.reduce([values[name].where(allowed.__contains__) for name, allowed in rule.when])
+    applies: Mask = np.ones(len(next(iter(values.values())).there), bool)
+    for name, allowed in rule.when:
+        applies &= values[name].where(allowed.__contains__)
     wrong: Mask = np.zeros(len(applies), bool)
+    if not applies.any():
+        return wrong
     for name in rule.require:
         wrong |= ~values[name].there
     for name in rule.forbid:
@@ -463,7 +463,7 @@ def _broken(rule: Rule, values: Mapping[str, _Values]) -> Mask:
             wrong |= both & (~holds(last, number) | ((number == 0) & (last == 0)))
             last, given = np.where(there, number, last), given | there
     for name, pattern in rule.match:
-        wrong |= values[name].there & ~values[name].matching(pattern)
+        wrong |= values[name].there & ~values[name].where(partial(matches, pattern))
     broken: Mask = applies & wrong
     return broken
 
@@ -593,22 +593,18 @@ def _any(flags: NDArray[Any]) -> Mask:
     return found
 
 
-def _values(strings: Any) -> tuple[Ints, memoryview]:
-    """The bytes of strings, one after the other, and where each begins, and the last ends, (n + 1,)."""
+def _values(strings: Any) -> tuple[NDArray[np.int32], memoryview]:
+    """Where each string begins, and the last ends, (n + 1,), in the bytes of all, none null."""
     _, offsets, data = strings.buffers()
-    return np.frombuffer(offsets, np.int32)[strings.offset :][: len(strings) + 1].astype(np.int64), memoryview(
-        data or b""
-    )
+    return np.frombuffer(offsets, np.int32)[strings.offset :][: len(strings) + 1], memoryview(data or b"")
 
 
 def _pieces(strings: Any) -> list[memoryview]:
-    """The bytes of each string, none null."""
     offsets, data = _values(strings)
     return [data[low:high] for low, high in pairwise(offsets.tolist())]
 
 
 def _whole(strings: Any) -> str:
-    """Strings, none null, as one."""
     offsets, data = _values(strings)
     return str(data[offsets[0] : offsets[-1]], "utf-8")
 
