@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from testimonia.cli import app
+from testimonia.dialects import Reader
 from testimonia.errors import InputError
 from testimonia.exports import Export, read_exports
 from testimonia.label_config import read_label_config, render_label_config
@@ -108,3 +110,14 @@ def test_a_config_for_other_tasks(tmp_path: Path) -> None:
     case["config"] = "<View><Text name='text' value='$body'/><Labels name='l' toName='text'/></View>"
     with pytest.raises(InputError, match="takes the text from 'body'; the tasks have text"):
         read(case, tmp_path)
+
+
+def test_a_region_nested_too_deep_to_be_named() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    value = {"start": 0, "end": 3, "text": "Ana", "labels": ["P"], "x": deep}
+    result = {"type": "labels", "from_name": "label", "to_name": "text", "value": value}
+    task = {"id": 1, "data": {"text": "Ana left.", "doc_id": "a"}, "annotations": [{"result": [result]}]}
+    with pytest.raises(InputError, match="task 'a': is nested too deep"):
+        Reader("text").plain(task, 1)

@@ -197,7 +197,10 @@ class Reader:
         return isinstance(start, int) and isinstance(end, int) and same_text(text[start:end], value["text"]) == "equal"
 
     def plain(self, task: Json, number: int) -> Json:
-        """A task with its text under `text`, on which the regions lie as labels, and a doc_id."""
+        """A task with its text under `text`, on which the regions lie as labels, and a doc_id.
+
+        Raises InputError where it is nested too deep.
+        """
         data = task["data"]
         doc_id = data.get("doc_id")
         if not isinstance(doc_id, str) or not doc_id:
@@ -212,8 +215,11 @@ class Reader:
             "drafts": listed(task.get("drafts")),
         }
         self.told["task-unannotated"] += not entries["annotations"]
-        for kind, given in entries.items():
-            entries[kind] = [self._entry(entry, text or "", turns) for entry in given]
+        try:
+            for kind, given in entries.items():
+                entries[kind] = [self._entry(entry, text or "", turns) for entry in given]
+        except RecursionError:
+            raise InputError(f"task {doc_id!r}: is nested too deep; restore it, or export again") from None
         words = {word: data[word] if isinstance(data.get(word), str) else "" for word in ("language", "title")}
         self.told = +self.told
         return {"data": {"doc_id": doc_id, "text": text, **words}, **entries}

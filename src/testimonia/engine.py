@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import threading
+import signal
+import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
 
 from testimonia.errors import InputError
@@ -37,49 +39,79 @@ class Engine(Protocol):
 
 @contextlib.contextmanager
 def processes(workers: int) -> Iterator[Engine]:
-    """So many processes, spawned; two items for each are in flight."""
-    pool: list[ProcessPoolExecutor] = []
+    """So many processes, spawned, each with a pipe of its own, so that one that dies takes only its item along.
 
-    def submitted(function: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
-        while True:
-            if not pool:
-                pool.append(ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent))
-            try:
-                return pool[0].submit(function, item)
-            except BrokenProcessPool:
-                pool.clear()
+    Items are taken ahead, one for each process. Workers that are left at the end are killed.
+    """
+    context = get_context("spawn")
+    crew: dict[Connection, SpawnProcess] = {}
+
+    def hired() -> Connection:
+        here, there = context.Pipe()
+        process = context.Process(target=_work, args=(there,), daemon=True)
+        process.start()
+        there.close()
+        crew[here] = process
+        return here
+
+    def dismiss(pipe: Connection) -> None:
+        process = crew.pop(pipe)
+        pipe.close()
+        process.kill()
+        process.join()
 
     def run(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-        left = iter(items)
-        flying: dict[Future[_Result], tuple[_Item, int]] = {}
-        again: list[tuple[_Item, int]] = []
+        left, more = iter(items), True
+        ready: deque[tuple[_Item, int]] = deque()
+        idle, busy = list(crew), dict[Connection, tuple[_Item, int]]()
         while True:
-            while len(flying) < 2 * workers:
-                if again:
-                    item, tries = again.pop()
-                else:
-                    try:
-                        item, tries = next(left), 0
-                    except StopIteration:
-                        break
-                flying[submitted(function, item)] = item, tries
-            if not flying:
-                return
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
-            for future in done:
-                item, tries = flying.pop(future)
+            while ready and len(busy) < workers:
+                pipe = idle.pop() if idle else hired()
+                busy[pipe] = ready.popleft()
+                with contextlib.suppress(OSError):  # one that is dead does not answer
+                    pipe.send((function, busy[pipe][0]))
+            if more and len(ready) < workers:
                 try:
-                    yield future.result()
-                except BrokenProcessPool:
+                    ready.append((next(left), 0))
+                except StopIteration:
+                    more = False
+            elif not busy:
+                return
+            done = wait(list(busy), 0 if more and len(ready) < workers else None) if busy else []
+            for pipe in [one for one in busy if one in done]:
+                item, tries = busy.pop(pipe)
+                try:
+                    good, answer = pipe.recv()
+                except (EOFError, OSError):
+                    dismiss(pipe)
                     if tries == RETRIES:
                         raise InputError(_died(item)) from None
-                    again.append((item, tries + 1))
+                    ready.appendleft((item, tries + 1))
+                    continue
+                idle.append(pipe)
+                if not good:
+                    raise answer
+                yield answer
 
     try:
         yield run
     finally:
-        for one in pool:
-            one.shutdown(cancel_futures=True)
+        for pipe in list(crew):
+            dismiss(pipe)
+
+
+def _work(pipe: Connection) -> None:
+    """What a worker does: items as they come, until nobody is at the other end of its pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for who began it
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            function, item = pipe.recv()
+            try:
+                answer = True, function(item)
+            except Exception as error:
+                error.add_note(traceback.format_exc())
+                answer = False, error
+            pipe.send(answer)
 
 
 @contextlib.contextmanager
@@ -130,18 +162,6 @@ def ray_tasks(workers: int, address: str = "") -> Iterator[Engine]:
         yield run
     finally:
         ray.shutdown()
-
-
-def _end_with_parent() -> None:
-    """In a worker: has it end when the process that began it is no more; it would wait for work for ever."""
-    parent = parent_process()
-
-    def end() -> None:
-        if parent:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
 
 
 def _died(item: object) -> str:
