@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -107,6 +108,14 @@ def running(home: Path) -> Iterator[server.Server]:
 def studio(running: server.Server) -> Iterator[Studio]:
     with Studio(running.address) as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def personal_token(studio: Studio) -> str:
+    """A personal access token of the owner, which Label Studio gives once."""
+    url, legacy = studio.address.url, studio.address.token
+    answer = httpx.post(f"{url}/api/token/", headers={"Authorization": f"Token {legacy}"})
+    return str(answer.json()["token"])
 
 
 @pytest.fixture(scope="session")

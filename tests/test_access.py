@@ -429,19 +429,15 @@ def test_the_server_is_given_no_secrets_of_others(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.server
 def test_secrets_stay_where_they_are(
-    home: Path, studio: Studio, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, studio: Studio, personal_token: str, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not in the process list, a log, what commands say, exports, the dataset; the server's files are its user's."""
-    personal = studio.client._client_wrapper.httpx_client.httpx_client.post(
-        f"{studio.address.url}/api/token/", headers={"Authorization": f"Token {studio.address.token}"}
-    )
-    key = str(personal.json().get("token") or studio.address.token)
     values = server.read_secrets(home)
-    secrets = {"key": key} | {name: values[name] for name in ("password", "token", "secret_key")}
+    secrets = {"key": personal_token} | {name: values[name] for name in ("password", "token", "secret_key")}
     scheme = alone / "labeling" / "scheme.toml"
     scheme.write_text(scheme.read_text().replace('name = "testimonia"', 'name = "secrets"'))
     monkeypatch.setenv("LABEL_STUDIO_URL", studio.address.url)
-    monkeypatch.setenv("LABEL_STUDIO_API_KEY", key)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", personal_token)
     shown: set[str] = set()
     done = threading.Event()
 
