@@ -405,18 +405,24 @@ def test_two_pulls_at_once(cases: dict[str, Case], host: Host, tmp_path: Path) -
     assert not differences(listing(target), listing(plain))
 
 
-def test_two_loads_at_once(faults: Faults, cases: dict[str, Case], host: Host, tmp_path: Path) -> None:
+def test_two_loads_at_once(cases: dict[str, Case], host: Host, tmp_path: Path) -> None:
     case = cases["load-seeds"]
     case.prepare(tmp_path)
     one_wins(at_once(case.arguments(tmp_path), tmp_path, host.home))
+    faults = Faults(tmp_path / "trials", host.home, 1)  # there are as many accounts as a moment ago, so as many views
     assert not differences(case.outcome(tmp_path), faults.undisturbed(case)[0])
+
+
+def without_history(folder: Path) -> Outcome:
+    """What is in a folder, but for the history of pulled exports, which may grow."""
+    return {name: found for name, found in listing(folder).items() if "history" not in name.split("/")}
 
 
 def test_files_that_are_cut_off(cases: dict[str, Case], host: Host, given: Path, tmp_path: Path) -> None:
     case = cases["pull-annotations"]
     case.prepare(tmp_path)
     assert run(case.arguments(tmp_path), tmp_path, host.home).code == 0
-    whole = listing(tmp_path / "corpus")
+    whole = without_history(tmp_path / "corpus")
     cut = tmp_path / "corpus" / "labeling" / "exports" / "second" / "fr-1.json"
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     corpus = ["--corpus", str(tmp_path / "corpus")]
@@ -433,7 +439,7 @@ def test_files_that_are_cut_off(cases: dict[str, Case], host: Host, given: Path,
         assert place in ended.said
     again = run(case.arguments(tmp_path), tmp_path, host.home)
     assert (again.code, re.search(r"(?m)^changed +1 +fr-1$", again.said) is not None) == (0, True), again.said
-    assert differences(listing(tmp_path / "corpus"), whole) in ("", "left over .DATASET_CARD.md.lock")
+    assert differences(without_history(tmp_path / "corpus"), whole) in ("", "left over .DATASET_CARD.md.lock")
 
 
 @pytest.mark.parametrize("writer", [FOLDERS[0], FOLDERS[5]], ids=lambda writer: writer.name)
@@ -483,13 +489,13 @@ def test_a_database_that_went_back(cases: dict[str, Case], host: Host, tmp_path:
     database.keep()
     for arguments in (["load-seeds", "--with-annotations"], ["pull-annotations"]):
         done([*arguments, *corpus], tmp_path, host.home)
-    before = listing(exports)
+    before = without_history(exports)
     database.restore()
     ended = run(["pull-annotations", *corpus], tmp_path, host.home)
     assert ended.code == 1, ended.said
     for doc_id in ("ro-1", "ar-1", "ar-2", "fr-1", "fr-2"):
         assert doc_id in ended.said
-    assert listing(exports) == before
+    assert without_history(exports) == before
     for arguments in (["load-seeds", "--with-annotations"], ["pull-annotations"]):
         done([*arguments, *corpus], tmp_path, host.home)
     scheme = tmp_path / "corpus" / "labeling" / "scheme.toml"
