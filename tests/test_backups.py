@@ -21,10 +21,11 @@ import httpx
 import pytest
 
 from testimonia import backups, server
-from testimonia.backups import DATABASE, MANIFEST, PSEUDONYMS, SECRETS, make_backup, restore_backup
+from testimonia.backups import DATABASE, MANIFEST, SECRETS, make_backup, restore_backup
 from testimonia.corpus import read_corpus
 from testimonia.errors import InputError, StudioError
 from testimonia.rounds import read_round
+from testimonia.server import PSEUDONYMS
 from testimonia.studio import Pseudonyms, Studio
 from testimonia.transfer import load_seeds, project_title, pull_annotations
 from tests.conftest import copy_corpus, one_reader

@@ -27,12 +27,12 @@ from typing import IO, Any
 
 from testimonia.errors import InputError, StudioError, plain
 from testimonia.files import locked, read_json, replaced_file, write_json
-from testimonia.server import RESTORING, SQLITE, alone, database_of
+from testimonia.server import PSEUDONYMS, RESTORING, SQLITE, alone, database_of
 
 Json = dict[str, Any]
 
 FORMAT = 1
-MANIFEST, SECRETS, PSEUDONYMS = "manifest.json", "secrets.json", "pseudonyms.json"
+MANIFEST, SECRETS = "manifest.json", "secrets.json"
 DATABASE, MEDIA = "studio/label_studio.sqlite3", "studio/media"
 _NAMES = ("studio", SECRETS, PSEUDONYMS, "database.json")  # what a restored backup takes the place of
 _MEDIUM = re.compile(rf"{MEDIA}(/(?!\.{{1,2}}(/|$))[^/\\\x00-\x1f\ud800-\udfff]+)+")

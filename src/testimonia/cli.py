@@ -258,7 +258,7 @@ def add_annotator(
     from testimonia.studio import Pseudonyms
 
     with _studio("organizations.view") as studio:
-        pseudonym = Pseudonyms(server.home() / "pseudonyms.json").of(email)  # may fail; a password is shown only once
+        pseudonym = Pseudonyms(server.home() / server.PSEUDONYMS).of(email)  # may fail; a password is shown only once
         password = studio.add_annotator(email)
         typer.echo(
             f"{email} can log in at {studio.address.url}\n  password: {password} (shown this once; "

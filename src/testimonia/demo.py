@@ -14,7 +14,7 @@ from testimonia.errors import Finding, FindingsError, InputError, errors_among
 from testimonia.files import read_json, write_json
 from testimonia.release import CARD, MANIFEST, export_gold, validate_dataset
 from testimonia.rounds import read_round
-from testimonia.studio import Studio
+from testimonia.studio import Studio, quiet
 from testimonia.transfer import adjudicate, load_seeds, pull_annotations
 
 Say = Callable[[str], None]
@@ -43,14 +43,14 @@ def run_demo(folder: Path, work: Path, say: Say) -> None:
     with server.running(work / "home") as one, Studio(one.address) as studio:
         for released in corpus.released:
             if released.kind == "adjudication":
-                loaded = adjudicate(corpus, studio, released, True, _quiet).loaded
+                loaded = adjudicate(corpus, studio, released, True, quiet).loaded
             else:
-                loaded = load_seeds(corpus, studio, released, True, _quiet)
+                loaded = load_seeds(corpus, studio, released, True, quiet)
             say(f"{released.id}: loaded {loaded.new} articles with {loaded.annotations} annotations")
             drafts = {doc_id: task.get("drafts") for doc_id, task in read_round(corpus.exports / released.id).items()}
             for path in (corpus.exports / released.id).glob("*.json"):
                 path.unlink()
-            pulled = pull_annotations(corpus, studio, released, work / "home", _quiet)
+            pulled = pull_annotations(corpus, studio, released, work / "home", quiet)
             for doc_id, task in read_round(corpus.exports / released.id).items():  # drafts cannot be imported
                 if drafts.get(doc_id):
                     write_json(corpus.exports / released.id / f"{doc_id}.json", task | {"drafts": drafts[doc_id]})
@@ -103,7 +103,3 @@ def _show(corpus: Corpus, say: Say) -> None:
 def _split(corpus: Corpus) -> str:
     """All splits together."""
     return "+".join(split for split in SPLITS if split in {document.split for document in corpus.documents})
-
-
-def _quiet(done: int, total: int) -> None:
-    pass

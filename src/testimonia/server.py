@@ -34,6 +34,7 @@ from testimonia.files import locked, read_json, write_json
 OWNER = "owner@example.net"
 START_SECONDS = 300
 SQLITE = "sqlite"
+PSEUDONYMS = "pseudonyms.json"  # who is who, beside the secrets
 RESTORING = Path(".restoring/ready.json")  # there while a restored backup takes the place of what was there
 _STOP_SECONDS = 15
 

@@ -402,6 +402,10 @@ def _without_secrets(text: str, key: str) -> str:
     return _SECRET.sub("…", text.replace(key, "…") if key else text)
 
 
+def quiet(done: int, total: int) -> None:
+    """Progress that nobody is told of."""
+
+
 class Pseudonyms:
     """Who is who: e-mail address to pseudonym, in a file of mode 600 with the secrets, never in git.
 

@@ -22,15 +22,14 @@ from testimonia.losses import losses
 from testimonia.report import differences_html
 from testimonia.rounds import read_round, round_annotations
 from testimonia.scheme import Scheme
-from testimonia.server import OWNER
-from testimonia.studio import PSEUDONYM, Loaded, Progress, Pseudonyms, Studio, pseudonymised, without_addresses
+from testimonia.server import OWNER, PSEUDONYMS
+from testimonia.studio import PSEUDONYM, Loaded, Progress, Pseudonyms, Studio, pseudonymised, quiet, without_addresses
 from testimonia.suggestions import Suggestions
 from testimonia.tasks import task_of
 
 Json = dict[str, Any]
 
 
-PSEUDONYMS = "pseudonyms.json"
 CANDIDATES = "All readings"  # the model version that a curator starts from; no pseudonym has a capital
 
 
@@ -334,7 +333,7 @@ def put_back(
     if absent:
         raise InputError(f"{path}: has no annotation by {', '.join(absent)}; leave that out")
     project, pseudonyms = studio.project(project_title(corpus, one)), Pseudonyms(home / PSEUDONYMS)
-    found = list(studio.export(project, _quiet, [doc_id])) if project else []
+    found = list(studio.export(project, quiet, [doc_id])) if project else []
     if len(found) != 1:
         raise StudioError(f"{doc_id}: {len(found)} tasks of {project_title(corpus, one)!r} hold it; load it first")
     folder = corpus.exports / one.id
@@ -374,10 +373,6 @@ def _places(wanted: Sequence[Json], there: Sequence[Json]) -> list[tuple[Json, J
                 rest = [e for e in rest if e is not entry]
                 places.append((entry, found))
     return places + [(entry, None) for entry in rest]
-
-
-def _quiet(done: int, total: int) -> None:
-    pass
 
 
 def check_passes(corpus: Corpus, one: Round) -> list[Finding]:
